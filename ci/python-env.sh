@@ -1,0 +1,45 @@
+#!/bin/bash
+# Makes the private Python environment: Ansible, pytest, grpcio, each pinned by hash.
+#
+#   ci/python-env.sh            make it if it is not there; prints its bin directory
+#   ci/python-env.sh --delete   remove every environment of this script
+#
+# It lies under $REAPER_CI_STATE/python and its name holds the hash of ci/requirements.txt and the
+# version of Python, so a change makes a new one. Nothing is installed into the system's Python.
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/common.sh"
+
+if [ "${1:-}" = --delete ]; then
+    rm -rf "$REAPER_CI_STATE/python"
+    exit 0
+fi
+[ $# = 0 ] || die "unknown argument: $1 (known: --delete)"
+
+# Debian's own Python, not whatever a version manager has put first on PATH
+python=/usr/bin/python3
+if [ ! -x "$python" ] || [ -n "$(apt_missing python3-venv)" ]; then
+    need_root
+    apt_install python3 python3-venv
+fi
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "needs Python 3.11 or later (Debian 12), found $version"
+hash=$(sha256sum "$here/requirements.txt" | cut -c1-12)
+target=$REAPER_CI_STATE/python/$version-$hash
+
+if [ ! -e "$target/complete" ]; then
+    state_lock python-env
+    if [ ! -e "$target/complete" ]; then
+        say "making the Python environment (Ansible, pytest, grpcio): about a minute"
+        rm -rf "$target"
+        mkdir -p "$REAPER_CI_STATE/python"
+        "$python" -m venv "$target"
+        "$target/bin/pip" install --quiet --disable-pip-version-check --no-input \
+            --require-hashes --only-binary :all: --no-compile -r "$here/requirements.txt" \
+            </dev/null >&2 || die "pip could not install ci/requirements.txt"
+        touch "$target/complete"
+    fi
+fi
+echo "$target/bin"
