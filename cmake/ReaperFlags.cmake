@@ -1,0 +1,50 @@
+# Language level, warnings and hardening, in one place for every target of ours.
+# Generated protobuf code is compiled with the same flags less the warnings it cannot pass.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Same bytes from any build directory: paths in debug info and __FILE__ are relative to the source.
+add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}=." "-ffile-prefix-map=${CMAKE_BINARY_DIR}=build")
+
+set(REAPER_WARNINGS
+	-Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes
+	-Wmissing-prototypes -Wswitch-enum -Wundef -Wpointer-arith -Wwrite-strings
+	-Wimplicit-fallthrough -Wno-missing-field-initializers)
+if(REAPER_WERROR)
+	list(APPEND REAPER_WARNINGS -Werror)
+endif()
+
+add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64)
+
+set(REAPER_HARDENING -fstack-protector-strong -fstack-clash-protection -fno-plt
+	-fno-strict-overflow)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
+	list(APPEND REAPER_HARDENING -fcf-protection)
+endif()
+# _FORTIFY_SOURCE needs the optimiser, and the sanitizers want the plain functions.
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT REAPER_SANITIZE)
+	list(APPEND REAPER_HARDENING -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+add_compile_options(${REAPER_HARDENING} -ffunction-sections -fdata-sections)
+add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--gc-sections)
+
+# assert() guards our own mistakes and stays on in every build.
+foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
+	string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
+endforeach()
+
+if(REAPER_SANITIZE)
+	set(REAPER_STATIC OFF)
+	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+		-fno-omit-frame-pointer)
+	add_link_options(-fsanitize=address,undefined)
+endif()
+if(REAPER_COVERAGE)
+	set(REAPER_STATIC OFF)
+	add_compile_options(--coverage)
+	add_link_options(--coverage)
+endif()

@@ -1,0 +1,34 @@
+/*
+ * Calls this project does not make, forced into every file by the build (-include). The headers
+ * that declare them come first, then a function-like macro turns each call into a compile error
+ * that names the reason.
+ */
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BANNED(call, instead) _Static_assert(0, call " is banned here: " instead)
+
+#define strcpy(...)  BANNED("strcpy", "base/str.h or memcpy with a known size")
+#define strcat(...)  BANNED("strcat", "str_printf or struct buf")
+#define strncpy(...) BANNED("strncpy", "memcpy with a known size")
+#define sprintf(...) BANNED("sprintf", "snprintf or str_printf")
+#define atoi(...)    BANNED("atoi", "base/num.h")
+#define atol(...)    BANNED("atol", "base/num.h")
+#define strtok(...)  BANNED("strtok", "strv_split")
+#define gets(...)    BANNED("gets", "file_read")
+#define system(...)  BANNED("system", "base/proc.h")
+#define popen(...)   BANNED("popen", "base/proc.h")
+#define dup(...)     BANNED("dup", "fcntl F_DUPFD_CLOEXEC")
+#define pipe(...)    BANNED("pipe", "pipe2 with O_CLOEXEC")
+#define accept(...)  BANNED("accept", "accept4 with SOCK_CLOEXEC")
+#define signal(...)  BANNED("signal", "sigaction or a signalfd")
+#define vfork(...)   BANNED("vfork", "base/proc.h")
+#define sleep(...)   BANNED("sleep", "wait for the event itself")
+#define usleep(...)  BANNED("usleep", "wait for the event itself")

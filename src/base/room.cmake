@@ -1,0 +1,1 @@
+reaper_room(base LIBS reaper::json_c)

@@ -1,0 +1,53 @@
+/*
+ * What the shim and `reaper-runtime init` agree on. The shim clones a child (base/proc.h), which
+ * execs the runtime; the runtime prepares everything, reports, waits at the gate and becomes the
+ * workload by exec. One process all along.
+ *
+ *   reaper-runtime init --bundle DIR --id ID --namespace NS              the container's first
+ * process reaper-runtime init --bundle DIR --id ID --namespace NS --exec ID    a further process in
+ * it
+ *
+ * The child starts in the shim's mount, network … namespaces (so that volume sources and
+ * /proc/PID/ns/… paths are the host's), but already in its pid namespace, and with CLOEXEC on
+ * everything but the descriptors below.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/err.h"
+
+/* The child's descriptors. */
+enum {
+	/* 0, 1, 2: the workload's streams (pipes or /dev/null). With a terminal all three are
+	   /dev/null and init replaces them. */
+	INIT_FD_CONTROL = 3, /* SOCK_SEQPACKET socket pair, the messages below; close-on-exec from
+				init's first step */
+	INIT_FD_TARGET = 4, /* --exec only: pidfd of the container's first process, whose namespaces
+			       are joined */
+	INIT_FD_PROCESS = 5, /* --exec only: memfd with the OCI process object as JSON */
+};
+
+enum { INIT_CONTRACT_VERSION = 1 };
+
+/* From init to the shim. EOF after INIT_READY and the gate means: the workload's program was
+ * exec'd. */
+enum init_message_type {
+	INIT_CONSOLE = 1, /* carries the master of the workload's terminal as a descriptor; before
+			     INIT_READY */
+	INIT_READY = 2,   /* everything is set up, the command is resolved; waiting at the gate */
+	INIT_FAILED = 3, /* `err` says what; the child exits next. Before the gate: error of Create;
+			    behind it: of Start */
+};
+
+struct init_message {
+	uint32_t version; /* INIT_CONTRACT_VERSION */
+	uint32_t type;    /* enum init_message_type */
+	struct err err;
+};
+
+/* From the shim to init: this byte opens the gate. EOF instead means the shim is gone: init exits
+ * without running anything. */
+enum { INIT_GATE_OPEN = 'G' };
+
+/* Exit statuses of init itself, when no program was run: as a shell has them. */
+enum { INIT_EXIT_FAILED = 128, INIT_EXIT_NOT_FOUND = 127, INIT_EXIT_CANNOT_EXEC = 126 };
