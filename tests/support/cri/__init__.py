@@ -1,0 +1,3 @@
+from .client import Cri, CriError, parse_log
+
+__all__ = ["Cri", "CriError", "parse_log"]
