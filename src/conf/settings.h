@@ -1,0 +1,126 @@
+/*
+ * The settings that are in force for one pod or one command, each with its origin: built-in
+ * default < /etc/reaper/reaper.conf < environment < annotation of the pod (which may only narrow).
+ * One table (settings_keys) has every key: name, type, default, what is allowed, a sentence of help
+ * and the moment it takes effect. A new key is one line there and one member here.
+ *
+ * Anything wrong in the file or the environment is an error for every pod of the node: a node
+ * never starts pods with half a configuration.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "conf/reaper_conf.h"
+
+/* Which writes share one upper layer. */
+enum overlay_isolation { OVERLAY_NODE, OVERLAY_NAMESPACE, OVERLAY_POD };
+
+/* Namespaces that a site may force to be the host's for all pods. */
+enum {
+	HOST_NS_PID = 1 << 0,
+	HOST_NS_IPC = 1 << 1,
+	HOST_NS_UTS = 1 << 2,
+	HOST_NS_NET = 1 << 3,
+};
+
+enum containerd_merge { CONTAINERD_MERGE_AUTO, CONTAINERD_MERGE_NO };
+
+/* A size: bytes, or a percentage of the machine's memory if percent > 0. */
+struct setting_size {
+	uint64_t bytes;
+	unsigned percent; /* 1 … 90 */
+};
+
+/* A path of the host's /run that appears in the view's /run; one that the host lacks is skipped. */
+struct setting_path {
+	char *path;    /* absolute, below /run, normalised */
+	bool writable; /* ":rw"; needed for nothing but files: connect() works read-only */
+};
+
+enum setting_key {
+	SETTING_OVERLAY_BASE,
+	SETTING_OVERLAY_ISOLATION,
+	SETTING_UPPER_SIZE,
+	SETTING_UPPER_INODES,
+	SETTING_RUN_PATHS,
+	SETTING_HOST_NAMESPACES,
+	SETTING_CONTAINERD_MERGE,
+	SETTING_LOG_LEVEL,
+	SETTING_EXIT_GRACE,
+	_SETTING_MAX
+};
+
+enum setting_source { SETTING_DEFAULT, SETTING_FILE, SETTING_ENVIRONMENT, SETTING_ANNOTATION };
+
+struct setting_origin {
+	enum setting_source source;
+	unsigned line; /* SETTING_FILE only */
+};
+
+/* When a change takes effect: text in the table, and what a program has to look at. */
+enum setting_scope {
+	SETTING_AT_CONTAINER, /* next container start */
+	SETTING_AT_POD,       /* next pod: read once by the pod's shim */
+	SETTING_AT_GROUP,     /* when an overlay group is made, e.g. the node's first pod */
+	SETTING_AT_COMMAND,   /* read by reaperctl */
+};
+
+struct settings {
+	char *overlay_base;               /* absolute path, below which the upper layers lie */
+	enum overlay_isolation isolation; /* OVERLAY_NODE; the others are refused for now */
+	struct setting_size upper_size;
+	uint64_t upper_inodes; /* 0: by size, one inode per 16 KiB */
+	struct setting_path *run_paths;
+	size_t n_run_paths;
+	unsigned host_namespaces; /* HOST_NS_… */
+	enum containerd_merge containerd_merge;
+	enum log_level log_level;
+	uint64_t exit_grace_ms;
+
+	char *path; /* the file that was read, for settings_origin */
+	struct setting_origin origin[_SETTING_MAX];
+	char **warnings; /* unknown keys: "PATH:LINE: …"; the caller logs them */
+};
+
+#define SETTINGS_INIT                 \
+	{                             \
+		.overlay_base = NULL, \
+	}
+
+/* One row per key, in the order of enum setting_key. */
+struct setting_info {
+	const char *name;    /* "REAPER_UPPER_SIZE" */
+	const char *def;     /* as it would be written in the file */
+	const char *allowed; /* "bytes with K, M, G or T, or 1% to 90% of the memory" */
+	const char *help;    /* one sentence */
+	enum setting_scope scope;
+};
+const struct setting_info *setting_info(enum setting_key key);
+
+/*
+ * Works out what is in force. conf_path: NULL = CONF_PATH; a missing file is an empty one. env: an
+ * environment vector (environ; NULL = none), of which only the known REAPER_… names are read.
+ * annotations: the pod's (NULL = none); only keys of conf/annotations.h count, an unknown
+ * reaper.runtime/ key is an error.
+ *
+ * ERR_INVALID names origin, key, value and what is allowed; ERR_UNIMPLEMENTED a value that this
+ * version knows but does not do. On error *ret_settings is untouched.
+ */
+int settings_load(const char *conf_path, char *const *env, const struct json_pair *annotations,
+	size_t n_annotations, struct settings *ret_settings, struct err *err);
+void settings_done(struct settings *s);
+
+/* Where the value comes from, in words, in buf: "default", "/etc/reaper/reaper.conf:12",
+ * "environment", "annotation". Returns buf. */
+const char *settings_origin(const struct settings *s, enum setting_key key, char *buf, size_t size);
+
+/* The value as it would be written in the file, in *ret_text (the caller frees). */
+int settings_value(const struct settings *s, enum setting_key key, char **ret_text);
+
+/* Bytes that a size means on a machine with this much memory; at least 1 MiB. */
+uint64_t setting_size_bytes(const struct setting_size *size, uint64_t memory_bytes);

@@ -1,0 +1,59 @@
+/*
+ * The record of one container in its bundle (reaper.json, 0600): all that is needed to end the
+ * workload and to answer `delete` when the shim is gone. Written before the process is released,
+ * and once more when its exit is known. JSON with a version; a reader accepts unknown fields, and
+ * missing ones too: half a record still ends half of what is left.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+#include "base/err.h"
+
+#define STORE_RECORD_NAME "reaper.json"
+
+enum {
+	STORE_RECORD_VERSION = 1,
+	STORE_RECORD_MAX = 256 << 10, /* bytes */
+	STORE_CGROUPS_MAX = 16,
+};
+
+struct store_record {
+	char *id, *ns, *group; /* container id, containerd namespace, group key */
+	char *runtime_version; /* of the shim that wrote it */
+	bool sandbox;          /* the built-in sleeper of a pod */
+	bool own_pidns;        /* init is pid 1 of its own pid namespace: its end ends everything */
+	pid_t init_pid; /* in the shim's pid namespace; 0 = never made, or of an earlier boot */
+	uint64_t init_start_ticks; /* see base/proc.h: proc_open tells whether it is still that
+				      process */
+	char **cgroups; /* absolute host paths, at most STORE_CGROUPS_MAX, each absolute and
+			   without ".." */
+	struct timespec created; /* 0 = not known */
+	bool exited;
+	uint32_t exit_status;
+	struct timespec exited_at;
+};
+
+#define STORE_RECORD_INIT   \
+	{                   \
+		.id = NULL, \
+	}
+
+/*
+ * Replaces the record in the bundle (a directory descriptor, AT_FDCWD allowed) atomically: a reader
+ * sees the old or the new one. The boot id is added here.
+ */
+int store_record_write(int bundle_fd, const struct store_record *record, struct err *err);
+
+/* A field was unreadable (wrong type, out of range) and is left at zero; `err` names the first. */
+enum { STORE_RECORD_PARTIAL = 1 };
+
+/*
+ * Reads it. 0, STORE_RECORD_PARTIAL, or: -ENOENT when there is none; ERR_INVALID when it is no
+ * JSON object or too large; ERR_UNIMPLEMENTED when a newer version wrote it. The init of another
+ * boot is answered as init_pid 0: its pid means nothing any more.
+ */
+int store_record_read(int bundle_fd, struct store_record *ret_record, struct err *err);
+void store_record_done(struct store_record *record);
