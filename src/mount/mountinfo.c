@@ -1,0 +1,306 @@
+#include "mount/mountinfo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "base/str.h"
+
+enum { MOUNTINFO_MAX = 64 * 1024 * 1024 };
+
+static void entry_done(struct mountinfo_entry *e)
+{
+	free(e->root);
+	free(e->point);
+	free(e->options);
+	free(e->optional);
+	free(e->fstype);
+	free(e->source);
+	free(e->super);
+	*e = (struct mountinfo_entry) {0};
+}
+
+void mountinfo_done(struct mountinfo *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		entry_done(&t->entries[i]);
+	free(t->entries);
+	*t = (struct mountinfo)MOUNTINFO_INIT;
+}
+
+/* Blank, tab, newline and backslash are written as \ooo by the kernel. In place. */
+static void unescape(char *s)
+{
+	char *w = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+			s[3] >= '0' && s[3] <= '7') {
+			*w++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 4;
+		} else {
+			*w++ = *s++;
+		}
+	}
+	*w = '\0';
+}
+
+/* Cuts the next blank-separated word off *p. NULL at the end of the line. */
+static char *next_word(char **p)
+{
+	char *word = *p;
+	char *end;
+
+	if (!word || !*word)
+		return NULL;
+	end = strchr(word, ' ');
+	if (end)
+		*end++ = '\0';
+	*p = end;
+	return word;
+}
+
+static int copy_word(char **ret, const char *word)
+{
+	int r = str_dup(ret, word);
+
+	if (r == 0)
+		unescape(*ret);
+	return r;
+}
+
+static int parse_device(const char *word, struct mountinfo_entry *e)
+{
+	_cleanup_free_ char *major = strdup(word);
+	char *minor;
+	uint64_t a, b;
+
+	if (!major)
+		return -ENOMEM;
+	minor = strchr(major, ':');
+	if (!minor)
+		return -EINVAL;
+	*minor++ = '\0';
+	if (num_parse_u64(major, UINT32_MAX, &a) < 0 || num_parse_u64(minor, UINT32_MAX, &b) < 0)
+		return -EINVAL;
+	e->major = (unsigned)a;
+	e->minor = (unsigned)b;
+	return 0;
+}
+
+/* The words between the mount's options and the dash, joined by blanks again. */
+static int parse_optional(char **p, char **ret)
+{
+	_cleanup_free_ char *all = strdup("");
+	char *word;
+
+	while (all && (word = next_word(p))) {
+		char *longer;
+
+		if (str_eq(word, "-")) {
+			*ret = TAKE_PTR(all);
+			return 0;
+		}
+		if (str_printf(&longer, "%s%s%s", all, *all ? " " : "", word) < 0)
+			return -ENOMEM;
+		free(all);
+		all = longer;
+	}
+	return all ? -EINVAL : -ENOMEM;
+}
+
+static int parse_line(char *line, struct mountinfo_entry *e)
+{
+	char *words[6], *tail[3];
+	uint64_t id, parent;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		words[i] = next_word(&line);
+		if (!words[i])
+			return -EINVAL;
+	}
+	if (num_parse_u64(words[0], INT32_MAX, &id) < 0 ||
+		num_parse_u64(words[1], INT32_MAX, &parent) < 0)
+		return -EINVAL;
+	e->id = (int)id;
+	e->parent = (int)parent;
+	r = parse_device(words[2], e);
+	if (r < 0)
+		return r;
+	r = parse_optional(&line, &e->optional);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(tail); i++) {
+		tail[i] = next_word(&line);
+		/* a file system without a source has an empty word there */
+		if (!tail[i] && i == 0)
+			return -EINVAL;
+	}
+	if (copy_word(&e->root, words[3]) < 0 || copy_word(&e->point, words[4]) < 0 ||
+		copy_word(&e->options, words[5]) < 0 || copy_word(&e->fstype, tail[0]) < 0 ||
+		copy_word(&e->source, tail[1] ? tail[1] : "") < 0 ||
+		copy_word(&e->super, tail[2] ? tail[2] : "") < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		n++;
+	return n + 1;
+}
+
+int mountinfo_parse(const char *text, struct mountinfo *ret_table, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
+	char *line = copy;
+
+	t.entries = calloc(count_lines(text), sizeof(*t.entries));
+	if (!copy || !t.entries)
+		return err_sysf(err, ENOMEM, "mount table");
+	for (size_t number = 1; line && *line; number++) {
+		char *end = strchr(line, '\n');
+		int r;
+
+		if (end)
+			*end++ = '\0';
+		r = parse_line(line, &t.entries[t.n]);
+		t.n++; /* before the check: what was copied of a bad line is freed too */
+		if (r == -ENOMEM)
+			return err_sysf(err, ENOMEM, "mount table");
+		if (r < 0)
+			return err_setf(err, ERR_INVALID, EBADMSG,
+				"mount table: line %zu is no mountinfo line", number);
+		line = end;
+	}
+	*ret_table = t;
+	t = (struct mountinfo)MOUNTINFO_INIT;
+	return 0;
+}
+
+int mountinfo_read(int dirfd, const char *path, struct mountinfo *ret_table, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = file_read_at(dirfd, path, MOUNTINFO_MAX, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	return mountinfo_parse(text ? text : "", ret_table, err);
+}
+
+/* The mount that is on top at the point of entries[i]: one mounted over another at the same point
+ * has the covered one as its parent. */
+static size_t topmost(const struct mountinfo *t, size_t i)
+{
+	for (size_t j = 0; j < t->n; j++) {
+		if (j != i && t->entries[j].parent == t->entries[i].id &&
+			str_eq(t->entries[j].point, t->entries[i].point)) {
+			i = j;
+			j = (size_t)-1; /* from the start: ids are reused, order means nothing */
+		}
+	}
+	return i;
+}
+
+static bool has_parent(const struct mountinfo *t, size_t i)
+{
+	for (size_t j = 0; j < t->n; j++) {
+		if (j != i && t->entries[j].id == t->entries[i].parent)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a sibling is mounted above the point of entries[i], so that no walk gets there. */
+static bool below_sibling(const struct mountinfo *t, size_t i)
+{
+	const struct mountinfo_entry *e = &t->entries[i];
+
+	for (size_t j = 0; j < t->n; j++) {
+		const struct mountinfo_entry *s = &t->entries[j];
+		size_t len = strlen(s->point);
+
+		if (j != i && s->parent == e->parent && s->id != e->parent &&
+			strlen(e->point) > len && strncmp(e->point, s->point, len) == 0 &&
+			e->point[len] == '/')
+			return true;
+	}
+	return false;
+}
+
+int mountinfo_keep_visible(struct mountinfo *t, struct err *err)
+{
+	_cleanup_free_ size_t *order = calloc(t->n + 1, sizeof(*order));
+	_cleanup_free_ bool *kept = calloc(t->n + 1, sizeof(*kept));
+	struct mountinfo_entry *sorted;
+	size_t n = 0;
+
+	sorted = calloc(t->n + 1, sizeof(*sorted));
+	if (!order || !kept || !sorted) {
+		free(sorted);
+		return err_sysf(err, ENOMEM, "mount table");
+	}
+	for (size_t i = 0; i < t->n && n == 0; i++) {
+		if (!has_parent(t, i)) {
+			order[n++] = topmost(t, i);
+			kept[order[0]] = true;
+		}
+	}
+	/* breadth first: `order` grows while it is walked */
+	for (size_t at = 0; at < n; at++) {
+		for (size_t j = 0; j < t->n; j++) {
+			size_t top;
+
+			if (kept[j] || t->entries[j].parent != t->entries[order[at]].id ||
+				below_sibling(t, j))
+				continue;
+			top = topmost(t, j);
+			if (kept[top])
+				continue;
+			kept[top] = true;
+			order[n++] = top;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = t->entries[order[i]];
+	for (size_t i = 0; i < t->n; i++) {
+		if (!kept[i])
+			entry_done(&t->entries[i]);
+	}
+	free(t->entries);
+	t->entries = sorted;
+	t->n = n;
+	return 0;
+}
+
+bool mountinfo_has_option(const char *options, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = options; p && *p;) {
+		const char *end = strchrnul(p, ',');
+
+		if (strncmp(p, word, len) == 0 && (p + len == end || p[len] == '='))
+			return true;
+		p = *end ? end + 1 : end;
+	}
+	return false;
+}
+
+const struct mountinfo_entry *mountinfo_find(const struct mountinfo *t, const char *point)
+{
+	for (size_t i = t->n; i-- > 0;) {
+		if (str_eq(t->entries[i].point, point))
+			return &t->entries[i];
+	}
+	return NULL;
+}
