@@ -44,7 +44,7 @@ our_pid() {
 }
 
 start_by_hand() {
-    local runtime=() dockerd
+    local runtime=()
     mkdir -p "$state/data" "$state/bin"
     if lacks_sys_resource; then
         # a copy, so that the daemon outlives the checkout

@@ -16,10 +16,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 packages=systemd,systemd-sysv,dbus,containerd,runc,containernetworking-plugins,iproute2,iptables,procps,kmod,util-linux,mount,ca-certificates
 # services that reach for hardware or the network of the machine below
-masked="apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service
-    getty.target console-getty.service systemd-logind.service systemd-modules-load.service
-    sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
-    systemd-remount-fs.service systemd-networkd.service systemd-resolved.service"
+masked="apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service"
+masked+=" getty.target console-getty.service systemd-logind.service systemd-modules-load.service"
+masked+=" sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount"
+masked+=" systemd-remount-fs.service systemd-networkd.service systemd-resolved.service"
 
 image_name() {
     local hash
@@ -79,7 +79,7 @@ fi
 mmdebstrap --quiet --variant=minbase "--include=$packages" "${options[@]}" \
     --customize-hook='copy-in '"$here"'/node/init '"$here"'/node/pause-image.sh /usr/local/sbin' \
     --customize-hook='mv "$1/usr/local/sbin/init" "$1/usr/local/sbin/node-init"' \
-    --customize-hook='chroot "$1" systemctl mask '"$(echo $masked)" \
+    --customize-hook='chroot "$1" systemctl mask '"$masked" \
     --customize-hook='rm -f "$1/etc/machine-id" && : >"$1/etc/machine-id"' \
     "$suite" "$work/root.tar" >"$work/log" 2>&1 </dev/null || {
     tail -n 30 "$work/log" >&2

@@ -74,8 +74,9 @@ create() {
         esac
         shift
     done
-    [ -n "$image" ] && [ -n "$cluster" ] && [ -n "$node" ] ||
+    if [ -z "$image" ] || [ -z "$cluster" ] || [ -z "$node" ]; then
         die "create needs --image IMAGE --cluster NAME NODE"
+    fi
     running "$node" && return 0
     docker rm --force --volumes "$node" >/dev/null 2>&1 || true
     # --tty: systemd tells its progress to a console only if it is a terminal

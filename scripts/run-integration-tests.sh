@@ -1,0 +1,339 @@
+#!/bin/bash
+# Installs what the tests need, builds, and runs the tests.
+#
+#   scripts/run-integration-tests.sh [--tier TIER]… [--set SET] [--filter RE] [--list]
+#
+#   --tier TIER   unit, component, containerd, node, kube or vm; may be given several times
+#                 (default: all)
+#   --set SET     submission (default): what every change must pass, within 70 minutes on two cores;
+#                 full: the matrices too; soak: the hours too
+#   --filter RE   only tests whose name matches the extended regular expression RE
+#   --list        print each test with its set and why it is there; runs nothing
+#
+# Needs root and Debian 12 or 13. Packages that are missing are installed; caches, images and logs
+# are kept under $REAPER_CI_STATE (default /var/lib/reaper-ci), so that later runs set up in seconds.
+# Ends with a line "N passed, N failed, N skipped" over all tiers; exits 0 only if nothing failed.
+# A test may be skipped only with a reason that tests/allowed-skips.txt lists.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+. ci/common.sh
+
+all_tiers="unit component containerd node kube vm"
+# seconds on two cores
+declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [node]=720 [kube]=720 [vm]=480)
+total_budget=4200
+
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
+
+tiers=
+set_name=submission
+filter=
+list=0
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tier | --set | --filter)
+        [ $# -ge 2 ] || die "$1 needs a value"
+        ;;&
+    --tier)
+        case " $all_tiers " in *" $2 "*) ;; *) die "unknown tier: $2 (known: $all_tiers)" ;; esac
+        tiers="$tiers $2"
+        shift
+        ;;
+    --set)
+        case $2 in submission | full | soak) ;; *) die "unknown set: $2 (known: submission full soak)" ;; esac
+        set_name=$2
+        shift
+        ;;
+    --filter)
+        # an expression that does not compile would match nothing, and that would look like success
+        grep -qE -- "$2" </dev/null || [ $? = 1 ] || die "--filter: not a regular expression: $2"
+        filter=$2
+        shift
+        ;;
+    --list) list=1 ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *) die "unknown argument: $1 (try --help)" ;;
+    esac
+    shift
+done
+tiers=${tiers:-$all_tiers}
+
+wants() { case " $tiers " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+matches() { [ -z "$filter" ] || grep -qE -- "$filter" <<<"$1"; }
+
+# --- the static checks: tests of the tier unit -------------------------------------------------
+
+static_checks="layers headers size format tidy shell gcc-warnings clang-warnings"
+
+check_layers() { ci/check-layers; }
+check_headers() { ci/check-headers build; }
+check_size() { ci/check-size; }
+check_format() { find src tests/unit -name '*.[ch]' -print0 | xargs -0 -r "$python_bin/clang-format" --dry-run -Werror; }
+check_tidy() { ci/check-tidy build "$python_bin/clang-tidy"; }
+check_shell() {
+    git ls-files -z -- 'scripts/*' 'ci/*' '.ci/*' tests/support packaging |
+        xargs -0 grep -lZE -m1 '^#!/bin/(ba)?sh' | xargs -0 -r shellcheck --severity=warning
+}
+check_gcc-warnings() { ! grep -n 'warning:' "$logs/build-release.log"; }
+check_clang-warnings() { cmake --preset clang >/dev/null && cmake --build --preset clang -- -j2; }
+
+why_static() {
+    case $1 in
+    layers) echo "rooms include downwards only, or the architecture is gone" ;;
+    headers) echo "every header stands alone" ;;
+    size) echo "files and functions stay readable" ;;
+    format) echo "one format, decided by clang-format" ;;
+    tidy) echo "defects that a compiler does not see" ;;
+    shell) echo "the scripts are what users run first" ;;
+    gcc-warnings) echo "the release build has no warning" ;;
+    clang-warnings) echo "the other compiler has no warning either" ;;
+    esac
+}
+
+# --- --list -----------------------------------------------------------------------------------
+
+list_tests() {
+    local check name
+    if wants unit; then
+        for check in $static_checks; do
+            matches "static.$check" && echo "unit submission static.$check: $(why_static "$check")"
+        done
+        # the Criterion tests as the sources name them: no build is needed to list them
+        grep -rhoE '^Test\([a-z0-9_]+, *[a-z0-9_]+' tests/unit --include='*.c' |
+            sed -E 's/^Test\(([a-z0-9_]+), */\1./' | sort | while read -r name; do
+            matches "$name" && echo "unit submission $name: a rule of its room, checked in milliseconds"
+        done
+    fi
+    run_pytest --list-tests
+}
+
+# --- results ----------------------------------------------------------------------------------
+
+# A line per test: tier, outcome, name, reason; separated by tabs.
+results=
+record() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4:-}" >>"$results"; }
+count() { awk -F '\t' -v tier="$1" -v outcome="$2" '($1 == tier || tier == "") && $2 == outcome' "$results" | wc -l; }
+
+# --- tier unit --------------------------------------------------------------------------------
+
+run_static() {
+    local check log
+    for check in $static_checks; do
+        matches "static.$check" || continue
+        log=$logs/static-$check.log
+        if "check_$check" >"$log" 2>&1; then
+            record unit passed "static.$check"
+        else
+            record unit failed "static.$check"
+            echo "FAILED static.$check"
+            tail -n 40 "$log"
+        fi
+    done
+}
+
+# run_ctest PRESET DIR: every Criterion test counts on its own. Criterion names only those that
+# failed; the rest are taken from its closing line.
+run_ctest() {
+    local preset=$1 dir=$2 log=$logs/ctest-$1.log status=0 passed failed
+    ctest --test-dir "$dir" --verbose --no-tests=error ${filter:+--tests-regex "$filter"} \
+        >"$log" 2>&1 || status=$?
+    if [ -n "$filter" ] && grep -q 'No tests were found' "$log"; then
+        return 0
+    fi
+    passed=$(sed -E -n 's/.*Synthesis: Tested: .*Passing: ([0-9]+) .*/\1/p' "$log" | paste -sd+ | bc)
+    failed=$(sed -E -n 's/.*Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\1+\2/p' "$log" | paste -sd+ | bc)
+    # a program that dies before its closing line is one failure at least
+    [ "$status" = 0 ] || [ "${failed:-0}" -gt 0 ] || failed=1
+    awk -v n="${passed:-0}" -v p="$preset" 'BEGIN { for (i = 1; i <= n; i++) print "unit\tpassed\t" p "." i "\t" }' >>"$results"
+    awk -v n="${failed:-0}" -v p="$preset" 'BEGIN { for (i = 1; i <= n; i++) print "unit\tfailed\t" p "." i "\t" }' >>"$results"
+    if [ "$status" != 0 ]; then
+        echo "FAILED unit tests ($preset), see $log"
+        grep -E '\[FAIL\]|\[----\]|ERROR: |runtime error|Failed|Timeout' "$log" | head -n 60
+    fi
+}
+
+run_unit() {
+    run_static
+    run_ctest release build
+    run_ctest asan build-asan
+}
+
+# --- the tiers in Python ----------------------------------------------------------------------
+
+run_pytest() {
+    local folders=() tier
+    for tier in component containerd node kube vm; do
+        if wants "$tier" && [ -d "tests/$tier" ]; then folders+=("tests/$tier"); fi
+    done
+    [ "${#folders[@]}" -gt 0 ] || return 0
+    PYTHONDONTWRITEBYTECODE=1 "$python_bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
+        --set "$set_name" --name-filter "$filter" "$@" "${folders[@]}"
+}
+
+run_python_tier() {
+    local tier=$1 status=0
+    # the rest of the tiers are out of sight, so that run_pytest takes this one's folder
+    (tiers=$tier run_pytest --results "$results") || status=$?
+    case $status in
+    0 | 5) ;; # 5: no test was chosen
+    *) [ "$(count "$tier" failed)" -gt 0 ] || record "$tier" failed "pytest ended with $status" ;;
+    esac
+}
+
+# --- set-up -----------------------------------------------------------------------------------
+
+build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compiler protobuf-c-compiler
+    libprotobuf-c-dev libprotobuf-dev libjson-c-dev libseccomp-dev libcap-dev libcriterion-dev
+    git bc shellcheck"
+package_packages="debhelper dpkg-dev lintian fakeroot build-essential"
+node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
+vm_packages="qemu-system-x86 e2fsprogs openssh-client"
+
+# build PRESET DIR: warnings are errors in the presets
+build() {
+    local preset=$1 dir=$2
+    say "building $preset"
+    {
+        cmake --preset "$preset" &&
+            cmake --build "$dir" -- -j2
+    } >"$logs/build-$preset.log" 2>&1 || {
+        tail -n 60 "$logs/build-$preset.log" >&2
+        die "the $preset build failed, see $logs/build-$preset.log"
+    }
+}
+
+needs_nodes() { wants containerd || wants node || wants kube; }
+
+# What takes long and is not needed at once runs beside the first tiers.
+background=
+start_background() {
+    # a process group of its own, so that all of it can be ended
+    set -m
+    (
+        if needs_nodes; then
+            for suite in bookworm trixie forky; do ci/node-image.sh "$suite"; done
+        fi
+        if wants vm; then ci/vm-image.sh; fi
+    ) >"$logs/images.log" 2>&1 </dev/null &
+    background=$!
+    set +m
+}
+finish_background() {
+    [ -n "$background" ] || return 0
+    local pid=$background
+    background=
+    wait "$pid" || {
+        tail -n 40 "$logs/images.log" >&2
+        die "the node or vm images could not be made, see $logs/images.log"
+    }
+}
+
+set_up() {
+    local packages=$build_packages
+    needs_nodes && packages="$packages $node_packages"
+    wants node || wants vm || wants kube && packages="$packages $package_packages"
+    wants vm && packages="$packages $vm_packages"
+    # shellcheck disable=SC2086 # words
+    apt_install $packages
+    python_bin=$(ci/python-env.sh)
+    ! needs_nodes || ci/engine.sh
+    start_background
+    build release build
+    ! wants unit || build asan build-asan
+    if { wants node || wants vm; } && [ -x ci/build-packages.sh ]; then
+        say "building the packages"
+        ci/build-packages.sh deb >"$logs/packages.log" 2>&1 || {
+            tail -n 40 "$logs/packages.log" >&2
+            die "the packages could not be built, see $logs/packages.log"
+        }
+    fi
+}
+
+clean_up() {
+    local status=$?
+    trap - EXIT
+    if [ -n "$background" ]; then
+        kill -- "-$background" 2>/dev/null || true
+        wait "$background" 2>/dev/null || true
+    fi
+    exit "$status"
+}
+
+# --- the run ----------------------------------------------------------------------------------
+
+if [ "$list" = 1 ]; then
+    python_bin=$(ci/python-env.sh)
+    list_tests
+    exit 0
+fi
+
+need_root
+logs=$REAPER_CI_STATE/logs/$(date -u +%Y%m%dT%H%M%SZ)-$$
+mkdir -p "$logs"
+results=$logs/results.tsv
+: >"$results"
+export REAPER_TEST_LOGS=$logs REAPER_BINARIES=$root/build
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+times=()
+# timed NAME COMMAND…
+timed() {
+    local name=$1 start=$SECONDS
+    shift
+    "$@"
+    times+=("$name $((SECONDS - start))")
+}
+
+timed set-up set_up
+for tier in $tiers; do
+    echo "== $tier"
+    case $tier in
+    unit) timed unit run_unit ;;
+    component) timed component run_python_tier component ;;
+    *)
+        timed "set-up" finish_background
+        timed "$tier" run_python_tier "$tier"
+        ;;
+    esac
+    echo "== $tier: $(count "$tier" passed) passed, $(count "$tier" failed) failed, $(count "$tier" skipped) skipped"
+    [ -n "$(awk -F '\t' -v t="$tier" '$1 == t' "$results")" ] || echo "== $tier: 0 tests"
+done
+
+# A skip that nobody wrote down is a test that silently stopped testing.
+while IFS=$'\t' read -r tier _ name reason; do
+    grep -v '^#' tests/allowed-skips.txt | grep -qxF "$name: $reason" && continue
+    echo "FAILED $name: skipped without leave: $reason"
+    record "$tier" failed "skip.$name" "not in tests/allowed-skips.txt"
+done < <(awk -F '\t' '$2 == "skipped"' "$results")
+
+echo
+awk -F '\t' '$2 == "failed" { print "FAILED " $1 " " $3 ($4 == "" ? "" : ": " $4) }' "$results"
+printf '%-12s %8s %8s\n' tier seconds budget
+total=0
+for name in set-up $tiers; do
+    spent=0
+    for entry in "${times[@]}"; do
+        [ "${entry% *}" = "$name" ] && spent=$((spent + ${entry##* }))
+    done
+    total=$((total + spent))
+    over=
+    [ "$spent" -le "${budget[$name]}" ] || over=" over budget"
+    printf '%-12s %8d %8d%s\n' "$name" "$spent" "${budget[$name]}" "$over"
+done
+over=
+[ "$total" -le "$total_budget" ] || over=" over budget"
+printf '%-12s %8d %8d%s\n' all "$total" "$total_budget" "$over"
+echo "logs: $logs"
+passed=$(count "" passed) failed=$(count "" failed) skipped=$(count "" skipped)
+if [ "$passed" = 0 ] && [ "$failed" = 0 ] && [ -z "$filter" ] && [ "$tiers" != " kube" ]; then
+    echo "FAILED: no test was run"
+    failed=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
