@@ -21,7 +21,8 @@ struct json_object; /* json-c's */
 
 enum {
 	JSON_DEPTH_MAX = 64,      /* nesting */
-	JSON_VALUES_MAX = 262144, /* values in one document: bounds the memory of the tree */
+	JSON_VALUES_MAX = 262144, /* values in one document, and … */
+	JSON_NESTS_MAX = 32768,   /* objects and arrays among them: both bound the tree's memory */
 };
 
 struct json_ref {
@@ -38,10 +39,10 @@ struct json_pair {
 
 /*
  * Reads one document: strict JSON, valid UTF-8, no NUL bytes, one object at the top, at most
- * JSON_DEPTH_MAX deep and JSON_VALUES_MAX values, and no integer outside INT64_MIN…UINT64_MAX. The
- * size limit is the caller's (file_read_at). `what` names the document in errors ("config.json")
- * and is kept by reference. The tree goes to *ret_root; the caller ends it with json_free. Of a
- * repeated key the last one counts, as for Go's decoder, which wrote the file.
+ * JSON_DEPTH_MAX deep, within JSON_VALUES_MAX and JSON_NESTS_MAX, and no integer outside
+ * INT64_MIN…UINT64_MAX. The size limit is the caller's (file_read_at). `what` names the document in
+ * errors ("config.json") and is kept by reference. The tree goes to *ret_root; the caller ends it
+ * with json_free. Of a repeated key the last one counts, as for Go's decoder, which wrote the file.
  */
 int json_parse(
 	const char *text, size_t len, const char *what, struct json_ref *ret_root, struct err *err);
