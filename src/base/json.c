@@ -206,22 +206,30 @@ int json_get_bool(const struct json_ref *object, const char *key, bool *ret_v, s
 	return r;
 }
 
+/* The number of a value whose type is checked. */
+static int take_u64(
+	const struct json_ref *ref, uint64_t min, uint64_t max, uint64_t *ret_v, struct err *err)
+{
+	uint64_t v = json_object_get_uint64(ref->value); /* a negative number reads as 0 here … */
+
+	if (json_object_get_int64(ref->value) < 0 || v < min || v > max)
+		return json_errorf(ref, err, "%s is not between %llu and %llu",
+			json_object_get_string(ref->value), (unsigned long long)min,
+			(unsigned long long)max);
+	*ret_v = v;
+	return 0;
+}
+
 int json_get_u64(const struct json_ref *object, const char *key, uint64_t min, uint64_t max,
 	uint64_t *ret_v, struct err *err)
 {
 	struct json_ref ref;
 	int r = member(object, key, json_type_int, "a whole number", &ref, err);
-	uint64_t v;
 
 	if (r <= 0)
 		return r;
-	v = json_object_get_uint64(ref.value); /* a negative number reads as 0 here … */
-	if (json_object_get_int64(ref.value) < 0 || v < min || v > max)
-		return json_errorf(&ref, err, "%s is not between %llu and %llu",
-			json_object_get_string(ref.value), (unsigned long long)min,
-			(unsigned long long)max);
-	*ret_v = v;
-	return 1;
+	r = take_u64(&ref, min, max, ret_v, err);
+	return r < 0 ? r : 1;
 }
 
 int json_get_i64(const struct json_ref *object, const char *key, int64_t min, int64_t max,
@@ -313,6 +321,40 @@ int json_get_strv(
 	}
 	(void)strv_free(*ret_v);
 	*ret_v = TAKE_PTR(v);
+	return 1;
+}
+
+int json_get_u32v(const struct json_ref *object, const char *key, size_t max, uint32_t **ret_v,
+	size_t *ret_len, struct err *err)
+{
+	_cleanup_free_ uint32_t *v = NULL;
+	struct json_ref array;
+	size_t n;
+	int r = json_get_array(object, key, max, &array, &n, err);
+
+	if (r <= 0)
+		return r;
+	if (n > 0) {
+		v = calloc(n, sizeof(*v));
+		if (!v)
+			return out_of_memory(&array, err);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct json_ref e = {.up = &array, .index = i};
+		uint64_t one;
+
+		e.value = json_object_array_get_idx(array.value, i);
+		if (!json_object_is_type(e.value, json_type_int))
+			return json_errorf(
+				&e, err, "expected a whole number, got %s", type_words(e.value));
+		r = take_u64(&e, 0, UINT32_MAX, &one, err);
+		if (r < 0)
+			return r;
+		v[i] = (uint32_t)one;
+	}
+	free(*ret_v);
+	*ret_v = TAKE_PTR(v);
+	*ret_len = n;
 	return 1;
 }
 

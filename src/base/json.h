@@ -88,6 +88,11 @@ int json_get_str(const struct json_ref *object, const char *key, char **ret_s, s
 int json_get_strv(
 	const struct json_ref *object, const char *key, size_t max, char ***ret_v, struct err *err);
 
+/* An array of at most `max` numbers 0…UINT32_MAX; what was in *ret_v is freed. An empty array is 1,
+ * NULL and 0. */
+int json_get_u32v(const struct json_ref *object, const char *key, size_t max, uint32_t **ret_v,
+	size_t *ret_len, struct err *err);
+
 /* An object of at most `max` members whose values are all strings, in the order of the file. */
 int json_get_pairs(const struct json_ref *object, const char *key, size_t max,
 	struct json_pair **ret_pairs, size_t *ret_len, struct err *err);

@@ -74,7 +74,7 @@ struct settings {
 	char *overlay_base;               /* absolute path, below which the upper layers lie */
 	enum overlay_isolation isolation; /* OVERLAY_NODE; the others are refused for now */
 	struct setting_size upper_size;
-	uint64_t upper_inodes; /* 0: by size, one inode per 16 KiB */
+	uint64_t upper_inodes; /* 0: mount/ derives it from the size */
 	struct setting_path *run_paths;
 	size_t n_run_paths;
 	unsigned host_namespaces; /* HOST_NS_… */

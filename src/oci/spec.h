@@ -24,6 +24,7 @@ enum {
 	OCI_CONFIG_MAX = 16 << 20, /* bytes of config.json; also of a process object */
 	OCI_ARGS_MAX = 65536,      /* argv and envp, each */
 	OCI_MOUNTS_MAX = 4096,
+	OCI_ANNOTATIONS_MAX = 4096,
 	OCI_LIST_MAX = 1024,    /* every other list */
 	OCI_GROUPS_MAX = 65536, /* NGROUPS_MAX */
 };

@@ -191,6 +191,30 @@ Test(base_json, names_the_path_type_and_range_of_what_it_refuses)
 	cr_assert_null(pairs);
 }
 
+Test(base_json, reads_arrays_of_numbers)
+{
+	_cleanup_json_ struct json_ref root = {.value = NULL};
+	_cleanup_free_ uint32_t *v = NULL;
+	struct err err = ERR_INIT;
+	size_t n = 0;
+
+	cr_assert_eq(
+		parse("{\"v\":[0,4294967295],\"e\":[],\"n\":[1,-1],\"s\":[\"1\"]}", &root, &err),
+		0);
+	cr_assert_eq(json_get_u32v(&root, "v", 2, &v, &n, &err), 1);
+	cr_assert_eq(n, 2);
+	cr_assert_eq(v[1], UINT32_MAX);
+	cr_assert_lt(json_get_u32v(&root, "v", 1, &v, &n, &err), 0);
+	cr_assert_lt(json_get_u32v(&root, "n", 2, &v, &n, &err), 0);
+	cr_assert_str_eq(err.text, "doc: n[1]: -1 is not between 0 and 4294967295");
+	cr_assert_lt(json_get_u32v(&root, "s", 2, &v, &n, &err), 0);
+	cr_assert_str_eq(err.text, "doc: s[0]: expected a whole number, got a string");
+	cr_assert_eq(n, 2);
+	cr_assert_eq(json_get_u32v(&root, "e", 2, &v, &n, &err), 1);
+	cr_assert_null(v);
+	cr_assert_eq(n, 0);
+}
+
 Test(base_json, keeps_the_order_of_pairs_and_lets_the_last_of_equal_keys_count)
 {
 	_cleanup_json_ struct json_ref root = {.value = NULL};

@@ -1,0 +1,313 @@
+#include <errno.h>
+#include <string.h>
+#include "base/macro.h"
+#include "base/str.h"
+#include "oci/spec.h"
+
+#define INVALID(err, ...)     err_setf(err, ERR_INVALID, EINVAL, __VA_ARGS__)
+#define UNSUPPORTED(err, ...) err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP, __VA_ARGS__)
+
+static bool strv_has(char *const *v, const char *s)
+{
+	for (; v && *v; v++) {
+		if (str_eq(*v, s))
+			return true;
+	}
+	return false;
+}
+
+/* ---- process ---- */
+
+static int check_command(const struct oci_process *p, struct err *err)
+{
+	if (!p->args)
+		return INVALID(err, "process.args: missing or empty: there is no command to run");
+	if (str_empty(p->args[0]))
+		return INVALID(err, "process.args[0]: empty: there is no command to run");
+	if (!p->cwd)
+		return INVALID(err, "process.cwd: missing");
+	if (p->cwd[0] != '/')
+		return INVALID(err, "process.cwd: \"%.200s\": must be absolute", p->cwd);
+	for (size_t i = 0; p->env && p->env[i]; i++) {
+		if (p->env[i][0] == '=' || !strchr(p->env[i], '='))
+			return INVALID(err, "process.env[%zu]: \"%.80s\": must be NAME=VALUE", i,
+				p->env[i]);
+	}
+	return 0;
+}
+
+/* What capset(2) and PR_CAP_AMBIENT_RAISE would refuse with a bare EPERM. */
+static int check_capabilities(const struct oci_process *p, struct err *err)
+{
+	static const struct {
+		enum oci_capset set, within;
+		const char *set_name, *within_name;
+	} rules[] = {
+		{OCI_CAP_EFFECTIVE, OCI_CAP_PERMITTED, "effective", "permitted"},
+		{OCI_CAP_AMBIENT, OCI_CAP_PERMITTED, "ambient", "permitted"},
+		{OCI_CAP_AMBIENT, OCI_CAP_INHERITABLE, "ambient", "inheritable"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		char *const *v = p->caps[rules[i].set];
+
+		for (; v && *v; v++) {
+			if (!strv_has(p->caps[rules[i].within], *v))
+				return INVALID(err,
+					"process.capabilities.%s: %.40s is not in %s, which the "
+					"kernel demands",
+					rules[i].set_name, *v, rules[i].within_name);
+		}
+	}
+	return 0;
+}
+
+static int check_rlimits(const struct oci_process *p, struct err *err)
+{
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		const struct oci_rlimit *l = &p->rlimits[i];
+
+		if (l->soft > l->hard)
+			return INVALID(err,
+				"process.rlimits[%zu]: %.40s: soft (%llu) is above hard (%llu)", i,
+				l->type, (unsigned long long)l->soft, (unsigned long long)l->hard);
+		for (size_t j = 0; j < i; j++) {
+			if (str_eq(p->rlimits[j].type, l->type))
+				return INVALID(err, "process.rlimits[%zu]: %.40s: given twice", i,
+					l->type);
+		}
+	}
+	return 0;
+}
+
+static int check_process_unsupported(const struct oci_process *p, struct err *err)
+{
+	const struct {
+		bool asked;
+		const char *what;
+	} table[] = {
+		{p->io_class != NULL, "process.ioPriority"},
+		{p->scheduler.present, "process.scheduler"},
+		{p->has_exec_cpu_affinity, "process.execCPUAffinity"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].asked)
+			return UNSUPPORTED(err, "%s: not supported by this version", table[i].what);
+	}
+	return 0;
+}
+
+int oci_process_check(const struct oci_process *process, struct err *err)
+{
+	int r = check_command(process, err);
+
+	if (r == 0)
+		r = check_capabilities(process, err);
+	if (r == 0)
+		r = check_rlimits(process, err);
+	if (r == 0)
+		r = check_process_unsupported(process, err);
+	return r;
+}
+
+/* ---- the rest of the spec ---- */
+
+static int check_version(const struct oci_spec *s, struct err *err)
+{
+	if (!s->version)
+		return INVALID(err, "ociVersion: missing");
+	if (!str_has_prefix(s->version, "1."))
+		return UNSUPPORTED(
+			err, "ociVersion: \"%.40s\": this runtime knows 1.x", s->version);
+	return 0;
+}
+
+static int check_mounts(const struct oci_spec *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		const struct oci_mount *m = &s->mounts[i];
+
+		if (m->destination[0] != '/')
+			return INVALID(err, "mounts[%zu].destination: \"%.200s\": must be absolute",
+				i, m->destination);
+		if (m->has_id_mappings || strv_has(m->options, "idmap") ||
+			strv_has(m->options, "ridmap"))
+			return UNSUPPORTED(err,
+				"mounts[%zu]: %.200s: id-mapped mounts are not supported", i,
+				m->destination);
+	}
+	return 0;
+}
+
+static int check_hooks(const struct oci_spec *s, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(s->hooks); i++) {
+		if (s->hooks[i].n > 0)
+			return UNSUPPORTED(err,
+				"hooks.%s: %.200s: hooks are not supported by this version",
+				oci_hook_name((enum oci_hook_point)i), s->hooks[i].v[0].path);
+	}
+	return 0;
+}
+
+static int check_absolute(char *const *paths, const char *what, struct err *err)
+{
+	for (size_t i = 0; paths && paths[i]; i++) {
+		if (paths[i][0] != '/')
+			return INVALID(
+				err, "%s[%zu]: \"%.200s\": must be absolute", what, i, paths[i]);
+	}
+	return 0;
+}
+
+static int check_paths(const struct oci_spec *s, struct err *err)
+{
+	int r = check_absolute(s->masked_paths, "linux.maskedPaths", err);
+
+	if (r == 0)
+		r = check_absolute(s->readonly_paths, "linux.readonlyPaths", err);
+	for (size_t i = 0; r == 0 && i < s->n_devices; i++) {
+		if (s->devices[i].path[0] != '/')
+			r = INVALID(err, "linux.devices[%zu].path: \"%.200s\": must be absolute", i,
+				s->devices[i].path);
+	}
+	return r;
+}
+
+static int check_propagation(const struct oci_spec *s, struct err *err)
+{
+	static const char *const known[] = {"private", "rprivate", "slave", "rslave", "shared",
+		"rshared", "unbindable", "runbindable"};
+
+	if (!s->rootfs_propagation)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (str_eq(s->rootfs_propagation, known[i]))
+			return 0;
+	}
+	return INVALID(err,
+		"linux.rootfsPropagation: \"%.40s\": must be shared, slave, private or unbindable",
+		s->rootfs_propagation);
+}
+
+/*
+ * A sysctl is set only in a namespace that the spec names (runtime-spec config-linux.md#sysctl; the
+ * table is runc's): else it would be the node's. Whether a joined namespace is the host's is known
+ * only when it is opened.
+ */
+static int sysctl_namespace(const char *name, enum oci_namespace_type *ret_type)
+{
+	static const struct {
+		const char *name; /* with a dot at the end: everything below */
+		enum oci_namespace_type type;
+	} table[] = {
+		{"net.", OCI_NS_NETWORK},
+		{"fs.mqueue.", OCI_NS_IPC},
+		{"kernel.msgmax", OCI_NS_IPC},
+		{"kernel.msgmnb", OCI_NS_IPC},
+		{"kernel.msgmni", OCI_NS_IPC},
+		{"kernel.sem", OCI_NS_IPC},
+		{"kernel.shmall", OCI_NS_IPC},
+		{"kernel.shmmax", OCI_NS_IPC},
+		{"kernel.shmmni", OCI_NS_IPC},
+		{"kernel.shm_rmid_forced", OCI_NS_IPC},
+		{"kernel.domainname", OCI_NS_UTS},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		bool prefix = str_has_suffix(table[i].name, ".");
+
+		if (prefix ? str_has_prefix(name, table[i].name) : str_eq(name, table[i].name)) {
+			*ret_type = table[i].type;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static int check_sysctls(const struct oci_spec *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_sysctl; i++) {
+		const char *name = s->sysctl[i].key;
+		enum oci_namespace_type type;
+
+		if (strstr(name, "..") || name[0] == '/' || name[0] == '.')
+			return INVALID(
+				err, "linux.sysctl: \"%.80s\": not the name of a sysctl", name);
+		if (sysctl_namespace(name, &type) < 0)
+			return INVALID(err,
+				"linux.sysctl: %.80s: is the whole node's, not a namespace's: "
+				"refused",
+				name);
+		if (!oci_spec_namespace(s, type))
+			return INVALID(err,
+				"linux.sysctl: %.80s: needs a %s namespace of the pod's own, the "
+				"spec has the host's",
+				name, oci_namespace_name(type));
+	}
+	return 0;
+}
+
+static bool joins(const struct oci_spec *s, enum oci_namespace_type type)
+{
+	return s->namespaces[type].present && s->namespaces[type].path;
+}
+
+static int check_unsupported(const struct oci_spec *s, struct err *err)
+{
+	const struct {
+		bool asked;
+		const char *what;
+	} table[] = {
+		{s->has_other_platform, "windows, vm, solaris, zos or freebsd: another platform"},
+		{s->namespaces[OCI_NS_USER].present || s->uid_mappings.n || s->gid_mappings.n,
+			"linux.namespaces: user namespaces (hostUsers: false)"},
+		{s->namespaces[OCI_NS_TIME].present || s->has_time_offsets,
+			"linux.namespaces: time namespaces"},
+		{joins(s, OCI_NS_MOUNT), "linux.namespaces: joining a mount namespace"},
+		{s->has_intel_rdt, "linux.intelRdt (RDT classes)"},
+		{s->has_personality, "linux.personality"},
+		{s->has_net_devices, "linux.netDevices"},
+		{s->has_memory_policy, "linux.memoryPolicy"},
+		{s->resources.has_network, "linux.resources.network (net_cls, net_prio)"},
+		{s->resources.has_rdma, "linux.resources.rdma"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].asked)
+			return UNSUPPORTED(err, "%s: not supported", table[i].what);
+	}
+	return 0;
+}
+
+static int check_process(const struct oci_spec *s, struct err *err)
+{
+	if (!s->has_process)
+		return INVALID(err, "process: missing");
+	return oci_process_check(&s->process, err);
+}
+
+int oci_spec_check(const struct oci_spec *spec, struct err *err)
+{
+	static int (*const checks[])(const struct oci_spec *s, struct err *err) = {
+		check_version,
+		check_process,
+		check_mounts,
+		check_hooks,
+		check_paths,
+		check_propagation,
+		check_sysctls,
+		check_unsupported,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		int r = checks[i](spec, err);
+
+		if (r < 0) {
+			(void)err_wrapf(err, "config.json");
+			return r;
+		}
+	}
+	return 0;
+}
