@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/cleanup.h"
 #include "base/err.h"
 
 struct json_object; /* json-c's */

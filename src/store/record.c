@@ -1,0 +1,255 @@
+#include "store/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "base/str.h"
+
+enum { BOOT_ID_MAX = 128 };
+
+/* The kernel's name for this boot, without the newline. */
+static int read_boot_id(char **ret_id, struct err *err)
+{
+	char *id;
+	int r = file_read_at(
+		AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, &id, NULL, err);
+
+	if (r < 0)
+		return r;
+	id[strcspn(id, "\n")] = '\0';
+	*ret_id = id;
+	return 0;
+}
+
+/* ---- writing ---- */
+
+static int put_time(struct json_object *o, const char *key, const struct timespec *t)
+{
+	struct json_object *child;
+	int r;
+
+	if (t->tv_sec == 0 && t->tv_nsec == 0)
+		return 0;
+	child = json_new_object();
+	r = json_put_i64(child, "sec", t->tv_sec);
+	r |= json_put_i64(child, "nsec", t->tv_nsec);
+	r |= json_put_consume(o, key, child);
+	return r;
+}
+
+static int put_init(struct json_object *o, const struct store_record *rec, const char *boot_id)
+{
+	struct json_object *child;
+	int r;
+
+	if (rec->init_pid <= 0)
+		return 0;
+	child = json_new_object();
+	r = json_put_i64(child, "pid", rec->init_pid);
+	r |= json_put_u64(child, "startTicks", rec->init_start_ticks);
+	r |= json_put_str(child, "bootId", boot_id);
+	r |= json_put_consume(o, "init", child);
+	return r;
+}
+
+static int put_exit(struct json_object *o, const struct store_record *rec)
+{
+	struct json_object *child;
+	int r;
+
+	if (!rec->exited)
+		return 0;
+	child = json_new_object();
+	r = json_put_u64(child, "status", rec->exit_status);
+	r |= put_time(child, "at", &rec->exited_at);
+	r |= json_put_consume(o, "exit", child);
+	return r;
+}
+
+int store_record_write(int bundle_fd, const struct store_record *record, struct err *err)
+{
+	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
+	_cleanup_free_ char *text = NULL, *boot_id = NULL;
+	size_t len;
+	int r;
+
+	if (strv_len(record->cgroups) > STORE_CGROUPS_MAX)
+		return err_setf(err, ERR_INTERNAL, E2BIG, "record: more than %d cgroups",
+			STORE_CGROUPS_MAX);
+	r = read_boot_id(&boot_id, err);
+	if (r < 0)
+		return r;
+	r = json_put_u64(o, "version", STORE_RECORD_VERSION);
+	r |= json_put_str(o, "id", record->id);
+	r |= json_put_str(o, "namespace", record->ns);
+	r |= json_put_str(o, "group", record->group);
+	r |= json_put_str(o, "runtimeVersion", record->runtime_version);
+	r |= json_put_bool(o, "sandbox", record->sandbox);
+	r |= json_put_bool(o, "ownPidNamespace", record->own_pidns);
+	r |= put_init(o, record, boot_id);
+	r |= json_put_strv(o, "cgroups", record->cgroups);
+	r |= put_time(o, "created", &record->created);
+	r |= put_exit(o, record);
+	if (r < 0 || json_write(o, JSON_PRETTY, &text, &len) < 0)
+		return err_sysf(err, ENOMEM, STORE_RECORD_NAME);
+	return file_replace_at(bundle_fd, STORE_RECORD_NAME, text, len, 0600, err);
+}
+
+/* ---- reading ---- */
+
+/* Collects what could be read: the first problem is kept, the rest goes on. */
+struct reading {
+	struct err first, now;
+};
+
+/* Takes note of the answer of a getter; whether the member was there and right. */
+static bool note(struct reading *rd, int r)
+{
+	if (r < 0 && rd->first.kind == ERR_NONE)
+		rd->first = rd->now;
+	return r > 0;
+}
+
+static void get_time(
+	struct reading *rd, const struct json_ref *o, const char *key, struct timespec *t)
+{
+	struct json_ref child;
+	int64_t sec = 0, nsec = 0;
+
+	if (!note(rd, json_get_object(o, key, &child, &rd->now)))
+		return;
+	if (note(rd, json_get_i64(&child, "sec", 0, INT64_MAX / 2, &sec, &rd->now)) &&
+		note(rd, json_get_i64(&child, "nsec", 0, 999999999, &nsec, &rd->now)))
+		*t = (struct timespec) {.tv_sec = (time_t)sec, .tv_nsec = (long)nsec};
+}
+
+static bool this_boot(const char *boot_id)
+{
+	_cleanup_free_ char *now = NULL;
+
+	if (!boot_id || read_boot_id(&now, NULL) < 0)
+		return false;
+	return str_eq(boot_id, now);
+}
+
+/* The pid counts only with all that proves it is still the same process. */
+static void get_init(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+{
+	_cleanup_free_ char *boot_id = NULL;
+	struct json_ref init;
+	int64_t pid = 0;
+	uint64_t ticks = 0;
+
+	if (!note(rd, json_get_object(o, "init", &init, &rd->now)))
+		return;
+	if (!note(rd, json_get_i64(&init, "pid", 1, INT32_MAX, &pid, &rd->now)) ||
+		!note(rd, json_get_u64(&init, "startTicks", 0, UINT64_MAX, &ticks, &rd->now)) ||
+		!note(rd, json_get_str(&init, "bootId", &boot_id, &rd->now)))
+		return;
+	if (!this_boot(boot_id))
+		return;
+	rec->init_pid = (pid_t)pid;
+	rec->init_start_ticks = ticks;
+}
+
+static void get_exit(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+{
+	struct json_ref child;
+
+	if (!note(rd, json_get_object(o, "exit", &child, &rd->now)))
+		return;
+	if (!note(rd, json_get_u32(&child, "status", &rec->exit_status, &rd->now)))
+		return;
+	rec->exited = true;
+	get_time(rd, &child, "at", &rec->exited_at);
+}
+
+/* Everything in these directories will be killed: only whole, plain paths are believed. */
+static bool is_cgroup_path(const char *path)
+{
+	return path[0] == '/' && path[1] && !strstr(path, "/../") && !str_has_suffix(path, "/..") &&
+	       !strstr(path, "//");
+}
+
+static void get_cgroups(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+{
+	_cleanup_strv_ char **all = NULL;
+
+	if (!note(rd, json_get_strv(o, "cgroups", STORE_CGROUPS_MAX, &all, &rd->now)))
+		return;
+	for (size_t i = 0; all && all[i]; i++) {
+		int r = 0;
+
+		if (is_cgroup_path(all[i]))
+			r = strv_append(&rec->cgroups, all[i]);
+		else
+			r = err_setf(&rd->now, ERR_INVALID, EINVAL,
+				STORE_RECORD_NAME ": cgroups[%zu]: \"%.200s\": not a plain "
+						  "absolute path",
+				i, all[i]);
+		(void)note(rd, r);
+	}
+}
+
+static int check_version(const struct json_ref *root, struct err *err)
+{
+	uint64_t version = STORE_RECORD_VERSION;
+	int r = json_get_u64(root, "version", 0, UINT64_MAX, &version, err);
+
+	if (r < 0 || version <= STORE_RECORD_VERSION)
+		return r < 0 ? r : 0;
+	return err_setf(err, ERR_UNIMPLEMENTED, EPROTO,
+		STORE_RECORD_NAME ": version %llu, this program knows up to %d: it was written by "
+				  "a newer Reaper",
+		(unsigned long long)version, STORE_RECORD_VERSION);
+}
+
+int store_record_read(int bundle_fd, struct store_record *ret_record, struct err *err)
+{
+	_cleanup_json_ struct json_ref root = {.value = NULL};
+	_cleanup_free_ char *text = NULL;
+	struct store_record rec = STORE_RECORD_INIT;
+	struct reading rd = {.first = ERR_INIT};
+	size_t len;
+	int r = file_read_at(bundle_fd, STORE_RECORD_NAME, STORE_RECORD_MAX, &text, &len, err);
+
+	if (r == 0)
+		r = json_parse(text, len, STORE_RECORD_NAME, &root, err);
+	if (r == 0)
+		r = check_version(&root, err);
+	if (r < 0)
+		return r;
+	(void)note(&rd, json_get_str(&root, "id", &rec.id, &rd.now));
+	(void)note(&rd, json_get_str(&root, "namespace", &rec.ns, &rd.now));
+	(void)note(&rd, json_get_str(&root, "group", &rec.group, &rd.now));
+	(void)note(&rd, json_get_str(&root, "runtimeVersion", &rec.runtime_version, &rd.now));
+	(void)note(&rd, json_get_bool(&root, "sandbox", &rec.sandbox, &rd.now));
+	(void)note(&rd, json_get_bool(&root, "ownPidNamespace", &rec.own_pidns, &rd.now));
+	get_init(&rd, &root, &rec);
+	get_cgroups(&rd, &root, &rec);
+	get_time(&rd, &root, "created", &rec.created);
+	get_exit(&rd, &root, &rec);
+	*ret_record = rec;
+	if (rd.first.kind == ERR_NONE)
+		return 0;
+	if (err)
+		*err = rd.first;
+	return STORE_RECORD_PARTIAL;
+}
+
+void store_record_done(struct store_record *record)
+{
+	if (!record)
+		return;
+	free(record->id);
+	free(record->ns);
+	free(record->group);
+	free(record->runtime_version);
+	(void)strv_free(record->cgroups);
+	*record = (struct store_record)STORE_RECORD_INIT;
+}
