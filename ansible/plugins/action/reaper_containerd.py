@@ -1,0 +1,121 @@
+"""reaper_containerd: brings the runtime into a node's containerd, or takes it out.
+
+    state:    present (default), absent, or verified (changes nothing, fails if it is not served)
+    package:  the .deb on the control machine; check mode takes reaperctl out of it where the node
+              has none or another one, so that the plan is that of the package to come
+    timeout:  seconds that containerd gets to become healthy after a restart (default: reaperctl's)
+    config, unit:  passed on to reaperctl
+    force:    passed on to reaperctl (absent: also with pods that run)
+
+All the work is done by `reaperctl containerd` on the node: the proof before the write, the restart,
+the look at containerd's health, the way back. This maps its answer onto changed, diff and failed.
+"""
+
+import json
+import os
+import sys
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
+
+from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
+    NodeAction,
+    NodeError,
+    last_lines,
+    sha256,
+)
+
+COMMANDS = {"present": "apply", "absent": "undo", "verified": "verify"}
+
+PROBE = r"""
+command -v reaperctl || echo
+sha256sum /var/lib/reaper/packages/current.deb 2>/dev/null | cut -d ' ' -f 1
+return 0
+"""
+
+RUN = r"""
+command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; return 127; }
+reaperctl containerd "$@"
+"""
+
+# reaperctl of the package to come, from a tmpfs that only this one process sees: nothing of it is
+# on the node's disk, and nothing is left, whatever happens.
+RUN_FROM_PACKAGE = r"""
+export REAPER_DEB=$1
+shift
+exec unshare --mount --propagation private sh -c '
+    mount -t tmpfs -o mode=0700 reaper "${REAPER_DEB%/*}/mnt" &&
+    dpkg-deb --fsys-tarfile "$REAPER_DEB" | tar -xf - -C "${REAPER_DEB%/*}/mnt" ./usr/bin || exit 1
+    PATH=${REAPER_DEB%/*}/mnt/usr/bin:$PATH
+    exec reaperctl containerd "$@"' sh "$@"
+"""
+
+
+class ActionModule(NodeAction):
+    ARGUMENTS = {
+        "state": "present",
+        "package": None,
+        "timeout": None,
+        "config": None,
+        "unit": None,
+        "force": False,
+    }
+
+    def run_on_node(self, args):
+        if args["state"] not in COMMANDS:
+            raise NodeError("state is one of %s" % ", ".join(COMMANDS))
+        command = [COMMANDS[args["state"]], "--json"]
+        for name in ("timeout", "config", "unit"):
+            if args[name] is not None:
+                command += ["--" + name, str(args[name])]
+        if boolean(args["force"]):
+            command.append("--force")
+        dry = self.check_mode and args["state"] != "verified"
+        if dry:
+            command += ["--dry-run", "--diff"]
+        elif self._task.diff and args["state"] != "verified":
+            command.append("--diff")
+
+        reaperctl, kept = (self.must("no answer", PROBE).split("\n") + ["", ""])[:2]
+        package = args["package"]
+        if dry and package and (not reaperctl or kept.strip() != sha256(package)):
+            if args["state"] == "absent":
+                return {"changed": False, "msg": "Reaper is not on this node"}
+            return self.outcome(args, *self.run_from_package(package, command))
+        if not reaperctl and args["state"] == "absent":
+            return {"changed": False, "msg": "Reaper is not on this node"}
+        return self.outcome(args, *self.script(RUN, *command))
+
+    def run_from_package(self, package, command):
+        directory, target = self.upload(package)
+        try:
+            self.must("no place for reaperctl", 'mkdir "$1/mnt"', directory, become=False)
+            return self.script(RUN_FROM_PACKAGE, target, *command)
+        finally:
+            self.remove(directory)
+
+    def outcome(self, args, rc, out, err):
+        answer = parse(out)
+        result = {"rc": rc, "changed": answer.get("result") == "changed", "reaper": answer}
+        diff = answer.pop("diff", None)
+        if diff:
+            result["diff"] = {"prepared": diff}
+        result["msg"] = (
+            answer.get("message")
+            or last_lines(err)
+            or "reaperctl gave no answer (exit %d): %s" % (rc, last_lines(out))
+        )
+        if rc not in (0, 10) or not answer:
+            result["failed"] = True
+            result["changed"] = rc == 5
+            result["stderr"] = err
+        return result
+
+
+def parse(out):
+    try:
+        answer = json.loads(out)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,47 @@
+"""reaper_facts: what a node is, as far as Reaper has to know it, in ansible_facts.reaper_node.
+
+Changes nothing, so it also runs in check mode.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
+
+from reaper_node import NodeAction  # noqa: E402  pylint: disable=wrong-import-position
+
+SCRIPT = r"""
+first() { "$@" 2>/dev/null | head -n 1; }
+echo "user=$(id -u)"
+echo "kernel=$(uname -r)"
+echo "machine=$(uname -m)"
+if command -v dpkg >/dev/null; then
+    echo "packages=deb"
+    echo "architecture=$(first dpkg --print-architecture)"
+    echo "reaper_status=$(first dpkg-query -W -f '${db:Status-Status}' reaper)"
+    echo "reaper_version=$(first dpkg-query -W -f '${Version}' reaper)"
+fi
+echo "reaperctl=$(command -v reaperctl)"
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+echo "containerd=$(command -v containerd)"
+echo "containerd_version=$(first containerd --version | cut -d ' ' -f 3)"
+if [ -d /run/systemd/system ]; then echo "init=systemd"; else echo "init="; fi
+if grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null; then echo "overlay=yes"; fi
+echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
+"""
+
+# so that a template never meets an undefined one
+NAMES = (
+    "user kernel machine packages architecture reaper_status reaper_version reaperctl containerd "
+    "containerd_version init overlay free_usr_kib"
+).split()
+
+
+class ActionModule(NodeAction):
+    def run_on_node(self, args):
+        facts = dict.fromkeys(NAMES, "")
+        for line in self.must("the node's shell does not answer", SCRIPT).splitlines():
+            key, _, value = line.partition("=")
+            if key in facts:
+                facts[key] = value
+        return {"changed": False, "ansible_facts": {"reaper_node": facts}}

@@ -1,0 +1,110 @@
+"""What Reaper's action plugins share: work on a node through its shell and nothing else.
+
+A node needs no Python for it (kind's have none). Scripts go to `sh` on stdin, as Ansible's own
+pipelining does it, so that stdout and stderr stay apart and nothing is left behind; files go
+through the connection's own transfer. So docker, SSH and every other connection are one code path.
+"""
+
+import hashlib
+import os
+import shlex
+
+from ansible.plugins.action import ActionBase
+
+# A directory that only the login user can enter, on a file system that is no disk if there is one.
+MAKE_DIR = """
+umask 077
+for parent in /run "${XDG_RUNTIME_DIR:-/run}" /dev/shm "${TMPDIR:-/tmp}" /var/tmp; do
+    mktemp -d "$parent/reaper-XXXXXXXX" 2>/dev/null && return 0
+done
+echo "no writable directory in /run, /dev/shm, /tmp or /var/tmp" >&2
+return 1
+"""
+
+
+class NodeError(Exception):
+    """What ends a task; the text is its message."""
+
+
+class NodeAction(ActionBase):
+    """Base of the action plugins; a subclass has run_on_node() and the names of its arguments."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+    ARGUMENTS = {}
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        self._task_vars = task_vars or {}
+        unknown = sorted(set(self._task.args) - set(self.ARGUMENTS))
+        args = dict(self.ARGUMENTS)
+        args.update({k: v for k, v in self._task.args.items() if v is not None})
+        try:
+            if unknown:
+                raise NodeError("unknown argument: %s" % ", ".join(unknown))
+            result.update(self.run_on_node(args))
+        except NodeError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def run_on_node(self, args):
+        raise NotImplementedError
+
+    @property
+    def check_mode(self):
+        return bool(self._task.check_mode)
+
+    def script(self, text, *args, become=True):
+        """Runs a script with arguments on the node. Returns (exit status, stdout, stderr)."""
+        command = " ".join(["LC_ALL=C", "sh", "-s", "--"] + [shlex.quote(str(a)) for a in args])
+        # as a function, so that no command of it reads the script as its input
+        body = 'main() {\n%s\n}\nmain "$@" </dev/null\n' % text
+        ret = self._low_level_execute_command(
+            command, sudoable=become, in_data=body.encode("utf-8")
+        )
+        out = ret.get("stdout", "").replace("\r\n", "\n")
+        err = ret.get("stderr", "").replace("\r\n", "\n")
+        return ret["rc"], out, err
+
+    def must(self, what, text, *args, become=True):
+        """The same for a script that has to succeed; its reason is the message else."""
+        rc, out, err = self.script(text, *args, become=become)
+        if rc != 0:
+            raise NodeError("%s: %s" % (what, reason(err or out) or "exit %d" % rc))
+        return out
+
+    def upload(self, path):
+        """Puts a file into a directory of its own on the node; returns (directory, file)."""
+        directory = self.must("no place for files", MAKE_DIR, become=False).strip()
+        target = directory + "/" + os.path.basename(path)
+        try:
+            self._connection.put_file(path, target)
+        except Exception:
+            self.remove(directory)
+            raise
+        return directory, target
+
+    def remove(self, directory):
+        self.script('rm -rf -- "$1"', directory, become=False)
+
+
+def last_lines(text, count=5):
+    """The end of a program's output as one line, which is what fits a message."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return " | ".join(lines[-count:])
+
+
+def reason(text):
+    """The lines in which apt and dpkg say what is wrong, else the end of the output."""
+    errors = [line for line in text.splitlines() if line.startswith(("E:", "dpkg:", "reaper:"))]
+    return last_lines("\n".join(errors) or text)
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
