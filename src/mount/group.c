@@ -1,0 +1,346 @@
+#include "mount/group.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "mount/mountinfo.h"
+#include "mount/overlay.h"
+
+static bool is_fs(int fd, long magic)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (long)fs.f_type == magic;
+}
+
+/* The pinned namespace as a descriptor; -ENOENT if there is none, also when only the file is there
+ * that somebody was about to bind it to. */
+static int open_pin(const struct mount_group_spec *spec, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -EBADF;
+	int r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
+
+	if (r < 0)
+		return err_sysf(err, -r, "%s", spec->ns_dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sysf(err, errno, "%s", path);
+	if (!is_fs(fd, NSFS_MAGIC))
+		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no namespace on it", path);
+	return TAKE_FD(fd);
+}
+
+static int open_own_namespace(int proc_fd, struct err *err)
+{
+	int fd = openat(proc_fd, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_sysf(err, errno, "own mount namespace") : fd;
+}
+
+static int enter(int ns, const char *what, struct err *err)
+{
+	if (setns(ns, CLONE_NEWNS) < 0)
+		return err_sysf(err, errno, "entering the mount namespace of %s", what);
+	return 0;
+}
+
+/* Whether a mount point is exactly here. */
+static bool is_mount_point(int proc_fd, const char *path)
+{
+	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
+
+	return mountinfo_read(proc_fd, "self/mountinfo", &t, NULL) == 0 &&
+	       mountinfo_find(&t, path) != NULL;
+}
+
+/* Binding a mount namespace below a shared mount is refused: its copies would pin it, too. */
+static int prepare_ns_dir(int proc_fd, const char *dir, struct err *err)
+{
+	if (!is_mount_point(proc_fd, dir) && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
+		return err_sysf(err, errno, "binding %s onto itself", dir);
+	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
+		return err_sysf(err, errno, "making %s private", dir);
+	return 0;
+}
+
+static int pin(const struct mount_group_spec *spec, int proc_fd, int ns, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *source = NULL;
+	_cleanup_close_ int file = -EBADF;
+	int r = prepare_ns_dir(proc_fd, spec->ns_dir, err);
+
+	if (r < 0)
+		return r;
+	r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
+	if (r == 0)
+		r = str_printf(&source, "self/fd/%d", ns);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", spec->ns_dir);
+	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (file < 0)
+		return err_sysf(err, errno, "%s", path);
+	if (fchdir(proc_fd) < 0)
+		return err_sysf(err, errno, "/proc");
+	r = mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+	(void)chdir("/");
+	if (r < 0) {
+		(void)unlink(path);
+		return err_sysf(err, -r, "pinning the mount namespace of the view on %s", path);
+	}
+	return 0;
+}
+
+static void drop_store(const char *base_dir)
+{
+	while (umount2(base_dir, MNT_DETACH) == 0) {
+	}
+}
+
+/*
+ * Makes the group: the tmpfs in the caller's namespace, where people look at it; the view in a new
+ * one, which is entered, built, pinned and left again.
+ */
+static int make_group(const struct mount_group_spec *spec, int proc_fd, struct err *err)
+{
+	_cleanup_close_ int home = open_own_namespace(proc_fd, err);
+	_cleanup_close_ int view = -EBADF;
+	int r;
+
+	if (home < 0)
+		return home;
+	/* a tmpfs without a pin is what an interrupted making left */
+	if (is_mount_point(proc_fd, spec->base_dir))
+		drop_store(spec->base_dir);
+	r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
+	if (r < 0)
+		return r;
+	if (unshare(CLONE_NEWNS) < 0) {
+		r = err_sysf(err, errno, "unshare(CLONE_NEWNS)");
+		drop_store(spec->base_dir);
+		return r;
+	}
+	r = overlay_build_view(proc_fd, spec->base_dir, spec->view_dir, err);
+	if (r == 0)
+		view = r = open_own_namespace(proc_fd, err);
+	if (setns(home, CLONE_NEWNS) < 0)
+		return err_sysf(err, errno, "returning from the view's mount namespace");
+	if (r >= 0)
+		r = pin(spec, proc_fd, view, err);
+	if (r < 0)
+		drop_store(spec->base_dir);
+	return r < 0 ? r : 0;
+}
+
+int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct err *err)
+{
+	_cleanup_close_ int lock = file_lock(spec->lock, err);
+	_cleanup_close_ int ns = -EBADF;
+	_cleanup_close_ int root = -EBADF;
+	int r;
+
+	if (lock < 0)
+		return lock;
+	ns = open_pin(spec, err);
+	if (ns == -ENOENT) {
+		r = make_group(spec, proc_fd, err);
+		if (r < 0)
+			return err_wrapf(err, "the host view cannot be made");
+		ns = open_pin(spec, err);
+	}
+	if (ns < 0)
+		return ns;
+	r = enter(ns, spec->name, err);
+	if (r < 0)
+		return r;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || !is_fs(root, OVERLAYFS_SUPER_MAGIC))
+		return err_setf(err, ERR_INTERNAL, EBADF,
+			"%s/%s: the namespace is no host view of ours", spec->ns_dir, spec->name);
+	return 0;
+}
+
+/* The device number that files of the group's root overlay have. */
+static int view_device(int ns, int proc_fd, dev_t *ret_dev, struct err *err)
+{
+	_cleanup_close_ int home = open_own_namespace(proc_fd, err);
+	struct stat st;
+	int r;
+
+	if (home < 0)
+		return home;
+	r = enter(ns, "the group", err);
+	if (r < 0)
+		return r;
+	r = stat("/", &st) < 0 ? -errno : 0;
+	if (setns(home, CLONE_NEWNS) < 0)
+		return err_sysf(err, errno, "returning from the view's mount namespace");
+	if (r < 0)
+		return err_sysf(err, -r, "root of the view");
+	*ret_dev = st.st_dev;
+	return 0;
+}
+
+/* Processes whose root directory lies in the overlay. One that ends meanwhile does not count. */
+static int count_processes(int proc_fd, dev_t dev, unsigned *ret_n, struct err *err)
+{
+	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	unsigned n = 0;
+
+	if (!dir)
+		return err_sysf(err, errno, "/proc");
+	while ((e = readdir(dir))) {
+		char path[64];
+		struct stat st;
+		uint64_t pid;
+
+		if (num_parse_u64(e->d_name, INT32_MAX, &pid) < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%llu/root", (unsigned long long)pid);
+		if (fstatat(proc_fd, path, &st, 0) == 0 && st.st_dev == dev)
+			n++;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static int open_proc(struct err *err)
+{
+	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sysf(err, errno, "/proc") : fd;
+}
+
+/* Under the lock. */
+static int inspect(const struct mount_group_spec *spec, int proc_fd,
+	struct mount_group_info *ret_info, struct err *err)
+{
+	_cleanup_close_ int ns = open_pin(spec, NULL);
+	struct mount_group_info info = {.pinned = ns >= 0};
+	struct statfs fs;
+	dev_t dev;
+	int r;
+
+	info.mounted = is_mount_point(proc_fd, spec->base_dir);
+	if (info.mounted && statfs(spec->base_dir, &fs) == 0) {
+		uint64_t unit = (uint64_t)fs.f_bsize;
+
+		info.size_bytes = fs.f_blocks * unit;
+		info.used_bytes = (fs.f_blocks - fs.f_bfree) * unit;
+		info.inodes = fs.f_files;
+		info.used_inodes = fs.f_files - fs.f_ffree;
+	}
+	if (info.pinned) {
+		r = view_device(ns, proc_fd, &dev, err);
+		if (r == 0)
+			r = count_processes(proc_fd, dev, &info.processes, err);
+		if (r < 0)
+			return r;
+	}
+	*ret_info = info;
+	return 0;
+}
+
+int mount_group_inspect(
+	const struct mount_group_spec *spec, struct mount_group_info *ret_info, struct err *err)
+{
+	_cleanup_close_ int proc_fd = open_proc(err);
+	_cleanup_close_ int lock = -EBADF;
+	struct mount_group_info info;
+	int r;
+
+	if (proc_fd < 0)
+		return proc_fd;
+	if (access(spec->ns_dir, F_OK) < 0 && !is_mount_point(proc_fd, spec->base_dir))
+		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
+	lock = file_lock(spec->lock, err);
+	if (lock < 0)
+		return lock;
+	r = inspect(spec, proc_fd, &info, err);
+	if (r < 0)
+		return r;
+	if (!info.pinned && !info.mounted)
+		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
+	*ret_info = info;
+	return 0;
+}
+
+int mount_group_list(const char *ns_dir, char ***ret_names, struct err *err)
+{
+	_cleanup_closedir_ DIR *dir = opendir(ns_dir);
+	_cleanup_strv_ char **names = NULL;
+	struct dirent *e;
+
+	if (!dir && errno != ENOENT)
+		return err_sysf(err, errno, "%s", ns_dir);
+	while (dir && (e = readdir(dir))) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (strv_append(&names, e->d_name) < 0)
+			return err_sysf(err, ENOMEM, "%s", ns_dir);
+	}
+	*ret_names = TAKE_PTR(names);
+	return 0;
+}
+
+/* The directories, as far as they are empty. */
+static void remove_dirs(const struct mount_group_spec *spec, int proc_fd)
+{
+	_cleanup_strv_ char **left = NULL;
+
+	(void)rmdir(spec->base_dir);
+	if (mount_group_list(spec->ns_dir, &left, NULL) < 0 || strv_len(left) > 0)
+		return;
+	if (is_mount_point(proc_fd, spec->ns_dir))
+		(void)umount2(spec->ns_dir, MNT_DETACH);
+	(void)rmdir(spec->ns_dir);
+	(void)rmdir(spec->view_dir);
+}
+
+int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
+{
+	_cleanup_close_ int proc_fd = open_proc(err);
+	_cleanup_close_ int lock = -EBADF;
+	_cleanup_free_ char *path = NULL;
+	struct mount_group_info info;
+	int r;
+
+	if (proc_fd < 0)
+		return proc_fd;
+	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0)
+		return 0;
+	lock = file_lock(spec->lock, err);
+	if (lock < 0)
+		return lock;
+	r = inspect(spec, proc_fd, &info, err);
+	if (r < 0)
+		return r;
+	if (info.processes > 0)
+		return MOUNT_GROUP_IN_USE;
+	r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", spec->ns_dir);
+	if (info.pinned && umount2(path, MNT_DETACH) < 0)
+		return err_sysf(err, errno, "unmounting %s", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sysf(err, errno, "%s", path);
+	if (info.mounted)
+		drop_store(spec->base_dir);
+	remove_dirs(spec, proc_fd);
+	return info.pinned || info.mounted ? MOUNT_GROUP_REMOVED : 0;
+}
