@@ -63,6 +63,7 @@ static int arrange_fds(const struct proc_spec *spec, int *report)
 
 	if (r < 0)
 		return -errno;
+	fd_close(report); /* `run` has no exec that would: the parent waits for EOF */
 	*report = r;
 	for (size_t i = 0; i < spec->n_fds; i++) {
 		if (spec->fds[i] < 0)
