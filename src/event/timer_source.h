@@ -1,0 +1,10 @@
+/* The loop's timerfd: what loop.c and timer.c share and nobody else needs. */
+#pragma once
+
+struct event_loop;
+
+/* Opens the timerfd, disarmed, and has it watched. -errno. */
+int event_timer_source_init(struct event_loop *loop);
+
+/* Closes it. */
+void event_timer_source_done(struct event_loop *loop);
