@@ -18,7 +18,7 @@ if(REAPER_WERROR)
 	list(APPEND REAPER_WARNINGS -Werror)
 endif()
 
-add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64)
+add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64 REAPER_VERSION="${PROJECT_VERSION}")
 
 set(REAPER_HARDENING -fstack-protector-strong -fstack-clash-protection -fno-plt
 	-fno-strict-overflow)

@@ -20,7 +20,6 @@ function(reaper_program name main)
 	add_executable(${name} ${main})
 	target_compile_options(${name} PRIVATE ${REAPER_WARNINGS}
 		-include "${CMAKE_SOURCE_DIR}/src/base/banned.h")
-	target_compile_definitions(${name} PRIVATE REAPER_VERSION="${PROJECT_VERSION}")
 	foreach(room ${ARGN})
 		target_link_libraries(${name} PRIVATE room_${room})
 	endforeach()

@@ -13,6 +13,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* glibc's fortified headers and clang make macros of some of them */
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef sprintf
+#undef atoi
+#undef atol
+#undef strtok
+#undef gets
+#undef system
+#undef popen
+#undef dup
+#undef pipe
+#undef accept
+#undef signal
+#undef vfork
+#undef sleep
+#undef usleep
+
 #define BANNED(call, instead) _Static_assert(0, call " is banned here: " instead)
 
 #define strcpy(...)  BANNED("strcpy", "base/str.h or memcpy with a known size")

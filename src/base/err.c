@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const kind_names[_ERR_KIND_MAX] = {
-#define X(kind, name) [ERR_##kind] = name,
+#define X(kind, name) [ERR_##kind] = (name),
 	ERR_KINDS(X)
 #undef X
 };
