@@ -1,4 +1,4 @@
-"""Options, sets and results of all tiers in Python; fixtures are in tests/support/fixtures.py."""
+"""Options, sets and results of all tiers in Python; fixtures are in tests/support/reaper_fixtures.py."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import pytest
 TESTS = pathlib.Path(__file__).parent
 sys.path.insert(0, str(TESTS / "support"))
 
-pytest_plugins = ["fixtures"]
+pytest_plugins = ["reaper_fixtures"]
 
 SETS = ["submission", "full", "soak"]
 

@@ -1,0 +1,68 @@
+"""Fixtures of all tiers: machines, and the census around every test."""
+
+import os
+
+import pytest
+
+import census
+from machine import Host, Node, run
+
+SUITES = ["bookworm", "trixie", "forky"]  # containerd 1.6.20, 1.7.24, 2.1.x
+
+_machines = {}
+
+
+def machine(name):
+    """Machines are made at first use and kept for the session."""
+    if name not in _machines:
+        _machines[name] = Host() if name == "host" else Node(name, f"reaper-test-{os.getpid()}-{name}")
+    return _machines[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remove_machines():
+    # nodes of a run that was killed
+    listed = run(["docker", "ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster=reaper-test",
+                  "--format", "{{.Names}}"], check=False)  # fmt: skip
+    for name in listed.stdout.split():
+        pid = name.split("-")[2] if name.count("-") >= 3 else ""
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            run(["docker", "rm", "-fv", name], check=False)
+    yield
+    for each in _machines.values():
+        each.remove()
+    _machines.clear()
+
+
+@pytest.fixture(params=["host", *SUITES])
+def anywhere(request, checked):
+    """Each kind of machine in turn: this one, and a node per version of containerd."""
+    return checked(request.param)
+
+
+@pytest.fixture(params=SUITES)
+def node(request, checked):
+    """A node per version of containerd."""
+    return checked(request.param)
+
+
+@pytest.fixture
+def checked():
+    """checked(NAME) gives a machine whose census is compared when the test has ended."""
+    taken = []
+
+    def get(name):
+        each = machine(name)
+        taken.append((each, census.take(each)))
+        return each
+
+    yield get
+    failures = []
+    for each, before in taken:
+        lines = census.settle(each, before)
+        if lines:
+            failures += [f"{each.name}: {line}" for line in lines]
+            # the next test starts on a clean machine
+            each.rebuild()
+    if failures:
+        pytest.fail("the test left traces:\n" + "\n".join(failures), pytrace=False)
