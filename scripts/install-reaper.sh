@@ -134,7 +134,9 @@ check_inventory() {
     [ -e "$inventory" ] || die "there is no inventory $inventory"
     if ! hosts=$(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=True ansible \
         --inventory "$inventory" k8s_nodes --list-hosts 2>"$work/inventory"); then
-        die "the inventory $inventory cannot be read: $(grep -m 1 -i error "$work/inventory" || head -n 1 "$work/inventory")"
+        # what the reader of .ini files says is nearer to the cause than what the others say
+        die "the inventory $inventory cannot be read: $(tr '\n' ' ' <"$work/inventory" |
+            sed 's/.*with ini plugin: //; s/\[WARNING\].*//; s/ *ERROR!.*//; s/ *\[ERROR\].*//')"
     fi
     case $hosts in
     *"hosts (0)"* | '') die "the inventory $inventory has no host in the group k8s_nodes" ;;
@@ -161,6 +163,13 @@ find_package() {
     say "package $package"
 }
 
+# reasons LOG: for each node that failed, one line with its last error.
+reasons() {
+    sed -n 's/.*fatal: \[\([^]]*\)\].*"msg": "\(\([^"\\]\|\\.\)*\)".*/\1\t\2/p' "$1" | awk -F '\t' '
+        { if (!($1 in last)) order[++n] = $1; last[$1] = $2; sub("^" $1 ": ", "", last[$1]) }
+        END { for (i = 1; i <= n; i++) print "install-reaper: error: " order[i] ": " last[order[i]] }'
+}
+
 json_string() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 
 # --- run ----------------------------------------------------------------------------------------
@@ -181,11 +190,15 @@ if [ -z "${ANSIBLE_CONFIG:-}" ] && [ ! -e ansible.cfg ] && [ ! -e ~/.ansible.cfg
     [ ! -e /etc/ansible/ansible.cfg ]; then
     export ANSIBLE_CONFIG=$top/ansible/ansible.cfg
 fi
+# the log is without colours and line breaks, so the reasons can be said once more at the end
+log=${ANSIBLE_LOG_PATH:-$work/ansible.log}
+export ANSIBLE_LOG_PATH=$log
 status=0
 ansible-playbook --inventory "$inventory" --extra-vars "@$work/vars.json" \
     "$top/ansible/$play-reaper.yml" "$@" || status=$?
 if [ "$status" != 0 ]; then
-    say "error: ansible-playbook ended with $status; the first line with \"fatal\" has the reason"
+    say "error: ansible-playbook ended with $status"
+    if [ "$log" = "$work/ansible.log" ]; then reasons "$log" >&2; fi
 elif [ "$play" = install ] && [ "$dry_run" = 0 ]; then
     say "done; next, with kubectl for this cluster: kubectl apply -f kubernetes/runtimeclass.yaml"
 fi
