@@ -30,6 +30,8 @@ enum {
 
 enum containerd_merge { CONTAINERD_MERGE_AUTO, CONTAINERD_MERGE_NO };
 
+enum { SETTING_SIZE_MIN = 1 << 20 };
+
 /* A size: bytes, or a percentage of the machine's memory if percent > 0. */
 struct setting_size {
 	uint64_t bytes;

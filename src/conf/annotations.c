@@ -1,0 +1,97 @@
+#include "conf/annotations.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/macro.h"
+#include "base/str.h"
+#include "conf/settings.h"
+#include "conf/value.h"
+
+/* How a parser answers: -EINVAL with what the node allows in *ret_why, or NULL for the table's. */
+struct row {
+	struct conf_annotation_info info;
+	int (*apply)(struct settings *s, const char *value, const char **ret_why);
+};
+
+static int apply_exit_grace(struct settings *s, const char *value, const char **ret_why)
+{
+	uint64_t ms;
+	int r = value_parse_time(value, &ms);
+
+	if (r < 0)
+		return r;
+	if (ms > s->exit_grace_ms) {
+		*ret_why = "longer than the node's REAPER_EXIT_GRACE allows";
+		return -EINVAL;
+	}
+	s->exit_grace_ms = ms;
+	s->origin[SETTING_EXIT_GRACE] = (struct setting_origin) {.source = SETTING_ANNOTATION};
+	return 0;
+}
+
+/* Names without a function are known to users of other versions: the answer is a clear no. */
+static const struct row table[] = {
+	{{CONF_ANNOTATION_PREFIX "exit-grace",
+		 "a time in ms or s (a bare number: seconds), at most the node's REAPER_EXIT_GRACE",
+		 "How long processes that outlive the container's first one have after SIGTERM."},
+		apply_exit_grace},
+	{{CONF_ANNOTATION_PREFIX "overlay-name", NULL, "Named group of pods that share writes."},
+		NULL},
+	{{CONF_ANNOTATION_PREFIX "mounts", NULL, "Whether mounts reach the rest of the group."},
+		NULL},
+	{{CONF_ANNOTATION_PREFIX "user", NULL, "User by name, from the node's databases."}, NULL},
+	{{CONF_ANNOTATION_PREFIX "upper-size", NULL, "How much the pod's group may write."}, NULL},
+	{{CONF_ANNOTATION_PREFIX "dns-mode", NULL, "Whose resolver configuration is seen."}, NULL},
+};
+
+const struct conf_annotation_info *conf_annotation_info(size_t i)
+{
+	return i < ARRAY_LEN(table) ? &table[i].info : NULL;
+}
+
+static int apply_one(struct settings *s, const struct json_pair *a, struct err *err)
+{
+	const struct row *row = NULL;
+	const char *why = NULL;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(table) && !row; i++) {
+		if (str_eq(table[i].info.name, a->key))
+			row = &table[i];
+	}
+	if (!row)
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"annotation %.100s: unknown: remove it, or look for a spelling mistake",
+			a->key);
+	if (!row->apply)
+		return err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP,
+			"annotation %s: not supported by this version of Reaper: remove it",
+			a->key);
+	for (const char *c = a->value; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) /* it is going to be part of a line */
+			return err_setf(err, ERR_INVALID, EINVAL,
+				"annotation %s: a control character is in the value", a->key);
+	}
+	r = row->apply(s, a->value, &why);
+	if (r == -ENOMEM)
+		return err_sysf(err, ENOMEM, "annotation %s", a->key);
+	if (r < 0)
+		return err_setf(err, ERR_INVALID, EINVAL, "annotation %s: \"%.80s\": %s%s", a->key,
+			a->value, why ? "" : "must be ", why ? why : row->info.allowed);
+	return 0;
+}
+
+int conf_annotations_apply(
+	struct settings *s, const struct json_pair *annotations, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		if (!str_has_prefix(annotations[i].key, CONF_ANNOTATION_PREFIX))
+			continue;
+		r = apply_one(s, &annotations[i], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

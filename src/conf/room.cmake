@@ -1,0 +1,1 @@
+reaper_room(conf DEPS base)

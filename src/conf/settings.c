@@ -1,0 +1,224 @@
+#include "conf/settings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/str.h"
+#include "conf/annotations.h"
+#include "conf/value.h"
+
+enum { VALUE_TEXT_MAX = 64 << 10 };
+
+static const struct setting_info infos[_SETTING_MAX] = {
+	[SETTING_OVERLAY_BASE] = {"REAPER_OVERLAY_BASE", "/run/reaper/overlay",
+		"an absolute path of at least three levels without . and ..",
+		"Directory below which the workloads' writes are kept, on a tmpfs of its own.",
+		SETTING_AT_GROUP},
+	[SETTING_OVERLAY_ISOLATION] = {"REAPER_OVERLAY_ISOLATION", "node", "node, namespace or pod",
+		"Which workloads see each other's writes: all of the node, of a Kubernetes "
+		"namespace, or of a pod.",
+		SETTING_AT_CONTAINER},
+	[SETTING_UPPER_SIZE] = {"REAPER_UPPER_SIZE", "10%",
+		"bytes with K, M, G or T (at least 1M), or 1% to 90% of the memory",
+		"How much the workloads of one group may write in all.", SETTING_AT_GROUP},
+	[SETTING_UPPER_INODES] = {"REAPER_UPPER_INODES", "auto", "auto, or 1024 to 1000000000",
+		"How many files the workloads of one group may write in all.", SETTING_AT_GROUP},
+	[SETTING_RUN_PATHS] = {"REAPER_RUN_PATHS",
+		"/run/systemd/resolve /run/resolvconf /run/NetworkManager/resolv.conf "
+		"/run/NetworkManager/no-stub-resolv.conf /run/netconfig /run/nscd /run/munge",
+		"none, or a list of paths below /run, each with :ro (default) or :rw; '+' in front "
+		"adds the list to the default",
+		"What of the host's /run appears in the workloads' private /run, if it exists.",
+		SETTING_AT_CONTAINER},
+	[SETTING_HOST_NAMESPACES] = {"REAPER_HOST_NAMESPACES", "none",
+		"none, or a list of pid, ipc, uts and net",
+		"Namespaces in which all pods get the host's, whatever they ask for.",
+		SETTING_AT_POD},
+	[SETTING_CONTAINERD_MERGE] = {"REAPER_CONTAINERD_MERGE", "auto", "auto or no",
+		"Whether installing the package adds the runtime to containerd's configuration.",
+		SETTING_AT_COMMAND},
+	[SETTING_LOG_LEVEL] = {"REAPER_LOG_LEVEL", "info", "error, warn, info or debug",
+		"How much is logged.", SETTING_AT_POD},
+	[SETTING_EXIT_GRACE] = {"REAPER_EXIT_GRACE", "0",
+		"a time in ms or s (a bare number: seconds), at most 60s",
+		"How long processes that outlive the container's first one have after SIGTERM.",
+		SETTING_AT_POD},
+};
+
+const struct setting_info *setting_info(enum setting_key key)
+{
+	return &infos[key];
+}
+
+/* The settings while they are put together. */
+struct loading {
+	struct settings s;
+	struct reaper_conf conf;
+};
+
+static void loading_done(struct loading *l)
+{
+	settings_done(&l->s);
+	reaper_conf_done(&l->conf);
+}
+
+/* Sets one key. `where` is the beginning of the error's text ("/etc/reaper/reaper.conf:3"). */
+static int set(struct settings *s, enum setting_key key, const char *value,
+	struct setting_origin origin, const char *where, struct err *err)
+{
+	const char *why = NULL;
+	int r = value_types[key].parse(s, value, &why);
+
+	if (r == -ENOMEM)
+		return err_sysf(err, ENOMEM, "%s", where);
+	if (r == -EOPNOTSUPP)
+		return err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP, "%s: %s: \"%.80s\": %s", where,
+			infos[key].name, value, why);
+	if (r < 0)
+		return err_setf(err, ERR_INVALID, EINVAL, "%s: %s: \"%.80s\": must be %s", where,
+			infos[key].name, value, infos[key].allowed);
+	s->origin[key] = origin;
+	return 0;
+}
+
+static int apply_defaults(struct settings *s, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
+		int r = set(s, (enum setting_key)i, infos[i].def,
+			(struct setting_origin) {.source = SETTING_DEFAULT}, "default", err);
+
+		assert(r != -EINVAL && r != -EOPNOTSUPP);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int find_key(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
+		if (str_eq(infos[i].name, name))
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+static int apply_file(struct settings *s, const struct reaper_conf *conf, struct err *err)
+{
+	for (size_t i = 0; i < conf->n; i++) {
+		const struct conf_entry *e = &conf->v[i];
+		struct setting_origin origin = {.source = SETTING_FILE, .line = e->line};
+		_cleanup_free_ char *where = NULL;
+		int key = find_key(e->key), r;
+
+		if (str_printf(&where, "%s:%u", conf->path, e->line) < 0)
+			return err_sysf(err, ENOMEM, "%s", conf->path);
+		if (key >= 0)
+			r = set(s, (enum setting_key)key, e->value, origin, where, err);
+		else if (strv_appendf(&s->warnings, "%s: %.80s: unknown key, ignoring", where,
+				 e->key) < 0)
+			r = err_sysf(err, ENOMEM, "%s", conf->path);
+		else
+			r = 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int apply_environment(struct settings *s, char *const *env, struct err *err)
+{
+	for (size_t i = 0; env && i < ARRAY_LEN(infos); i++) {
+		const char *value = strv_env_get(env, infos[i].name);
+		int r;
+
+		if (!value)
+			continue;
+		r = set(s, (enum setting_key)i, value,
+			(struct setting_origin) {.source = SETTING_ENVIRONMENT}, "environment",
+			err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int settings_load(const char *conf_path, char *const *env, const struct json_pair *annotations,
+	size_t n_annotations, struct settings *ret_settings, struct err *err)
+{
+	_cleanup_(loading_done) struct loading l = {.s = SETTINGS_INIT};
+	const char *path = conf_path ? conf_path : CONF_PATH;
+	int r = str_dup(&l.s.path, path);
+
+	if (r < 0)
+		return err_sysf(err, -r, "%s", path);
+	r = apply_defaults(&l.s, err);
+	if (r == 0)
+		r = reaper_conf_load(path, &l.conf, err);
+	if (r == 0)
+		r = apply_file(&l.s, &l.conf, err);
+	if (r == 0)
+		r = apply_environment(&l.s, env, err);
+	if (r == 0)
+		r = conf_annotations_apply(&l.s, annotations, n_annotations, err);
+	if (r < 0)
+		return r;
+	*ret_settings = l.s;
+	l.s = (struct settings)SETTINGS_INIT;
+	return 0;
+}
+
+void settings_done(struct settings *s)
+{
+	if (!s)
+		return;
+	free(s->overlay_base);
+	for (size_t i = 0; i < s->n_run_paths; i++)
+		free(s->run_paths[i].path);
+	free(s->run_paths);
+	free(s->path);
+	(void)strv_free(s->warnings);
+	*s = (struct settings)SETTINGS_INIT;
+}
+
+const char *settings_origin(const struct settings *s, enum setting_key key, char *buf, size_t size)
+{
+	const struct setting_origin *o = &s->origin[key];
+
+	switch (o->source) {
+	case SETTING_DEFAULT:
+		(void)snprintf(buf, size, "default");
+		break;
+	case SETTING_FILE:
+		(void)snprintf(buf, size, "%s:%u", s->path, o->line);
+		break;
+	case SETTING_ENVIRONMENT:
+		(void)snprintf(buf, size, "environment");
+		break;
+	case SETTING_ANNOTATION:
+		(void)snprintf(buf, size, "annotation");
+		break;
+	}
+	return buf;
+}
+
+int settings_value(const struct settings *s, enum setting_key key, char **ret_text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT(VALUE_TEXT_MAX);
+	int r = value_types[key].format(s, &b);
+
+	if (r < 0)
+		return r;
+	*ret_text = TAKE_PTR(b.data);
+	return 0;
+}
+
+uint64_t setting_size_bytes(const struct setting_size *size, uint64_t memory_bytes)
+{
+	uint64_t bytes = size->percent ? memory_bytes / 100 * size->percent : size->bytes;
+
+	return bytes < SETTING_SIZE_MIN ? SETTING_SIZE_MIN : bytes;
+}
