@@ -106,8 +106,8 @@ if [ ! -e "$kept" ]; then
     mv "$work/reaper/packaging/debian" "$work/reaper/debian"
     if [ -n "${suffix:-}" ]; then
         {
-            printf 'reaper (%s) unstable; urgency=medium\n\n  * Built from commit %s.\n\n' \
-                "$version" "${suffix##*~*([0-9]).}"
+            printf 'reaper (%s) unstable; urgency=medium\n\n  * Built between releases.\n\n' \
+                "$version"
             printf ' -- Reaper maintainers <maintainers@reaper.invalid>  %s\n\n' \
                 "$(LC_ALL=C date -u -R -d "@$epoch")"
             cat "$work/reaper/debian/changelog"
