@@ -86,7 +86,11 @@ record_packages() { printf '%s\n' "$@" | sort -u - "$state/packages" -o "$state/
 
 make_node() {
     local image
-    image=$(ci/node-image.sh "$suite")
+    image=$(ci/node-image.sh --name "$suite")
+    if ! docker image inspect "$image" >/dev/null 2>&1; then
+        ci/node-image.sh "$suite"
+        echo "$image" >>"$state/images"
+    fi
     # a node of another suite makes way
     if [ "$(docker inspect --format '{{.Config.Image}}' "$node" 2>/dev/null)" != "$image" ]; then
         ci/node.sh delete "$node"
@@ -127,10 +131,11 @@ run_shell() {
 if [ "$delete" = 1 ]; then
     if ci/engine.sh --check; then
         ci/node.sh delete --cluster "$cluster"
-        docker image rm "$(ci/node-image.sh --name bookworm)" "$(ci/node-image.sh --name trixie)" >/dev/null 2>&1 || true
+        # of the images only those that were made for it
+        if [ -s "$state/images" ]; then xargs docker image rm <"$state/images" >/dev/null 2>&1 || true; fi
         if [ -e "$state/engine" ]; then ci/engine.sh --stop; fi
     fi
-    echo "Removed: the node $node and the images of nodes."
+    echo "Removed: the node $node, and its image if it was made for it."
     if [ -s "$state/packages" ]; then
         echo "Left: packages that were installed for it. To remove them:"
         echo "  apt-get purge --autoremove $(tr '\n' ' ' <"$state/packages")"

@@ -82,10 +82,10 @@ class ActionModule(NodeAction):
         if dry and package and (not reaperctl or kept.strip() != sha256(package)):
             if args["state"] == "absent":
                 return {"changed": False, "msg": "Reaper is not on this node"}
-            return self.outcome(args, *self.run_from_package(package, command))
+            return self.outcome(*self.run_from_package(package, command))
         if not reaperctl and args["state"] == "absent":
             return {"changed": False, "msg": "Reaper is not on this node"}
-        return self.outcome(args, *self.script(RUN, *command))
+        return self.outcome(*self.script(RUN, *command))
 
     def run_from_package(self, package, command):
         directory, target = self.upload(package)
@@ -95,9 +95,9 @@ class ActionModule(NodeAction):
         finally:
             self.remove(directory)
 
-    def outcome(self, args, rc, out, err):
+    def outcome(self, rc, out, err):
         answer = parse(out)
-        result = {"rc": rc, "changed": answer.get("result") == "changed", "reaper": answer}
+        result = {"rc": rc, "changed": changed(answer), "reaper": answer}
         diff = answer.pop("diff", None)
         if diff:
             result["diff"] = {"prepared": diff}
@@ -111,6 +111,15 @@ class ActionModule(NodeAction):
             result["changed"] = rc == 5
             result["stderr"] = err
         return result
+
+
+def changed(answer):
+    """Whether the node's configuration changed, or would change (a dry run: pending, change)."""
+    if answer.get("result") == "changed" or answer.get("reason") == "change":
+        return True
+    # written, and waiting for a containerd that does not run
+    before, after = answer.get("hash_before"), answer.get("hash_after")
+    return answer.get("result") == "pending" and bool(after) and before != after
 
 
 def parse(out):
