@@ -21,6 +21,8 @@ PROGRAMS = ["containerd-shim-reaper-v2", "reaper-runtime", "reaperctl"]
 # for work on the harness itself: another runtime under the same tests
 RUNTIME = os.environ.get("REAPER_TEST_RUNTIME", "io.containerd.reaper.v2")
 HANDLER = "reaper-v2"
+# what pods name as their image: it has no layers, and reaperctl imports it in production
+IMAGE = "reaper.local/host:1"
 
 # containerd 1.6 to 2.1 all read a version 2 file with these names; the first runtime in a file
 # replaces the built-in list, so runc has to be named again
@@ -158,6 +160,11 @@ def descendants(ancestor):
     return found
 
 
+def import_image(machine, name):
+    image = run([SOURCE / "ci" / "node" / "pause-image.sh", name], text=False).stdout
+    machine.ctr("--namespace", "k8s.io", "images", "import", "--no-unpack", "-", input=image, text=False)
+
+
 class Node(Machine):
     """A node container of ci/node.sh, with the three programs in /usr/local/bin."""
 
@@ -199,6 +206,7 @@ class Node(Machine):
         conflist.parent.mkdir(parents=True, exist_ok=True)
         conflist.write_text(CONFLIST)
         self.restart_containerd()
+        import_image(self, IMAGE)
         # what iptables and CNI make at their first use is not a leak of the first test
         self.run("sh", "-c", "mkdir -p /run/netns /run/containerd/fifo /run/containerd/s && touch /run/xtables.lock")
 
@@ -244,8 +252,8 @@ class Node(Machine):
             cri.call("Version")
 
 
-class Host(Machine):
-    """This machine, with its distribution's containerd run beside any other, on state of its own.
+class Bare(Machine):
+    """This machine without a daemon.
 
     This process becomes the reaper of orphans, so that every shim and workload stays its
     descendant and can be told from what else runs on the machine.
@@ -257,6 +265,46 @@ class Host(Machine):
     def __init__(self):
         PR_SET_CHILD_SUBREAPER = 36
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        for directory in ("/run/containerd/fifo", "/run/containerd/s", "/run/netns"):
+            pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+
+    def containerd_pid(self):
+        """The process whose mount namespace shims are started in."""
+        return os.getpid()
+
+    def path(self, path):
+        return pathlib.Path(path)
+
+    def argv(self, argv):
+        return list(argv)
+
+    def environment(self):
+        env = dict(os.environ)
+        env["PATH"] = f"{BINARIES}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        env.pop("TTRPC_ADDRESS", None)
+        return env
+
+    def ancestor(self):
+        return os.getpid()
+
+    def mounts_pid(self):
+        return os.getpid()
+
+    def rebuild(self):
+        """Ends what a failed test has left behind. Files are left to be seen."""
+        for pid in self.processes():
+            if comm(pid) != "containerd":
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+
+class Host(Bare):
+    """This machine, with its distribution's containerd run beside any other, on state of its own."""
+
+    def __init__(self):
+        super().__init__()
         self.daemon = None
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/run"))
         self.state = str(self.directory / "state")
@@ -276,24 +324,22 @@ class Host(Machine):
 """
         )
         self.make_empty()
-        for directory in ("/run/containerd/fifo", "/run/containerd/s", "/run/netns"):
-            pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
         self.start_containerd()
-        self.import_pause()
+        self.import_images()
 
     def make_empty(self):
         self.empty = f"{self.data}/empty"
         pathlib.Path(self.empty).mkdir(exist_ok=True)
 
-    def import_pause(self):
+    def import_images(self):
         dump = self.run("containerd", "--config", self.config, "config", "dump").stdout
         names = [
             line.split("=")[1].strip(" \"'")
             for line in dump.splitlines()
             if line.strip().startswith(("sandbox_image =", "sandbox ="))
         ]
-        image = run([SOURCE / "ci" / "node" / "pause-image.sh", names[0]], text=False).stdout
-        self.ctr("--namespace", "k8s.io", "images", "import", "--no-unpack", "-", input=image, text=False)
+        import_image(self, names[0])
+        import_image(self, IMAGE)
 
     def start_containerd(self):
         with open(self.directory / "containerd.log", "a") as log:
@@ -317,35 +363,8 @@ class Host(Machine):
     def containerd_pid(self):
         return self.daemon.pid
 
-    def rebuild(self):
-        """Ends what a failed test has left behind. Files are left to be seen."""
-        for pid in self.processes():
-            if pid != self.daemon.pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-
     def remove(self):
         self.rebuild()
         self.stop_containerd()
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
-
-    def path(self, path):
-        return pathlib.Path(path)
-
-    def argv(self, argv):
-        return list(argv)
-
-    def environment(self):
-        env = dict(os.environ)
-        env["PATH"] = f"{BINARIES}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        env.pop("TTRPC_ADDRESS", None)
-        return env
-
-    def ancestor(self):
-        return os.getpid()
-
-    def mounts_pid(self):
-        return os.getpid()

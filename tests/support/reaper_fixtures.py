@@ -5,7 +5,9 @@ import os
 import pytest
 
 import census
-from machine import Host, Node, run
+from bench import Bench
+from machine import Bare, Host, Node, run
+from pods import Pods
 
 SUITES = ["bookworm", "trixie", "forky"]  # containerd 1.6.20, 1.7.24, 2.1.x
 
@@ -15,7 +17,9 @@ _machines = {}
 def machine(name):
     """Machines are made at first use and kept for the session."""
     if name not in _machines:
-        _machines[name] = Host() if name == "host" else Node(name, f"reaper-test-{os.getpid()}-{name}")
+        makers = {"host": Host, "bare": Bare}
+        make = makers.get(name, lambda: Node(name, f"reaper-test-{os.getpid()}-{name}"))
+        _machines[name] = make()
     return _machines[name]
 
 
@@ -30,7 +34,8 @@ def remove_machines():
             run(["docker", "rm", "-fv", name], check=False)
     yield
     for each in _machines.values():
-        each.remove()
+        if hasattr(each, "remove"):
+            each.remove()
     _machines.clear()
 
 
@@ -66,3 +71,21 @@ def checked():
             each.rebuild()
     if failures:
         pytest.fail("the test left traces:\n" + "\n".join(failures), pytrace=False)
+
+
+@pytest.fixture
+def pods(node):
+    """Makes pods on the node; they are removed when the test has ended."""
+    made = Pods(node)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench(checked):
+    """This machine without a daemon; the test makes containerd's calls on the shim itself."""
+    # the census first: what the bench itself leaves counts too
+    checked("bare")
+    made = Bench()
+    yield made
+    made.close()

@@ -1,0 +1,228 @@
+"""How the shim is started and what it answers, in every dialect of containerd."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from bench import NAMESPACE, SHIM, spec
+from machine import BINARIES
+from ttrpc import TASK, Task
+from waiting import until
+from wire import encode_varint
+
+pytestmark = pytest.mark.submission("a wrong answer to `start` breaks a version of containerd; milliseconds each")
+
+ANY = TASK.encode("Any", {"type_url": "runtimeoptions.v1.Options", "value": b"\x12\x04/etc"})
+
+
+def params(name, namespace=NAMESPACE):
+    return TASK.encode("BootstrapParams", {
+        "instance_id": name, "namespace": namespace, "log_level": -4, "containerd_version": "2.3.4",
+        "containerd_ttrpc_address": "/run/x.sock.ttrpc", "containerd_grpc_address": "/run/x.sock",
+        "containerd_binary": "/usr/bin/containerd",
+    })  # fmt: skip
+
+
+def stop(bench, name, address):
+    """Ends a shim that got no task, as containerd does."""
+    task = Task(bench.connect(address))
+    pid = task.call("Connect", id=name).shim_pid
+    task.call("Shutdown", id=name)
+    until(lambda: not os.path.exists(address), what="the socket's end")
+    bench.delete(name)
+    return pid
+
+
+@pytest.mark.parametrize(
+    "stdin",
+    [b"", ANY, b"\xff\xff\xff garbage", params("one", "elsewhere"), params("other")],
+    ids=["nothing", "options", "garbage", "params_of_another_namespace", "params_of_another_id"],
+)
+def test_answer_is_a_bare_address(bench, stdin):
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    result = bench.shim("start", bundle=bundle, stdin=stdin, name="one")
+    assert result.stderr == b""
+    assert result.stdout.decode() == f"unix://{bench.socket_path('one')}"
+    assert (bundle / "address").read_text() == result.stdout.decode()
+    stop(bench, "one", bench.socket_path("one"))
+
+
+def test_answer_to_bootstrap_params_is_protobuf(bench):
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    result = bench.shim("start", bundle=bundle, stdin=params("one"), name="one")
+    assert result.stderr == b""
+    answer = TASK.decode("BootstrapResult", result.stdout)
+    assert answer.version in (2, 3)
+    assert answer.protocol == "ttrpc"
+    assert answer.address == f"unix://{bench.socket_path('one')}"
+    stop(bench, "one", bench.socket_path("one"))
+
+
+def test_the_daemon_holds_nothing_of_its_caller(bench):
+    address = bench.start("one", spec("/bin/true"))
+    pid = Task(bench.connect(address)).call("Connect", id="one").shim_pid
+    assert os.getsid(pid) == pid
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    for number in (0, 1, 2):
+        assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+    assert os.stat(address).st_mode & 0o777 == 0o600
+    threads = os.listdir(f"/proc/{pid}/task")
+    assert len(threads) == 1, "the shim has threads"
+    stop(bench, "one", address)
+
+
+def test_a_second_container_of_the_pod_joins_the_shim(bench):
+    annotations = {"io.containerd.reaper.v2.group": "pod"}
+    first = bench.start("one", spec("/bin/true", annotations=annotations))
+    second = bench.start("two", spec("/bin/true", annotations=annotations))
+    assert first == second == bench.socket_path("pod")
+    task = Task(bench.connect(first))
+    pids = {task.call("Connect", id=name).shim_pid for name in ("one", "two")}
+    assert len(pids) == 1
+    task.call("Shutdown", id="one")
+    until(lambda: not os.path.exists(first))
+    bench.delete("one")
+    bench.delete("two")
+
+
+def test_two_starts_at_once_make_one_shim(bench):
+    annotations = {"io.containerd.reaper.v2.group": "pod"}
+    names = [f"c{n}" for n in range(8)]
+    processes = []
+    for name in names:
+        bundle = bench.make_bundle(name, spec("/bin/true", annotations=annotations))
+        processes.append(subprocess.Popen(
+            [SHIM, "-namespace", NAMESPACE, "-address", bench.address, "-publish-binary", "/bin/true", "-id", name, "start"],
+            cwd=bundle, env=bench.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ))  # fmt: skip
+    answers = {p.communicate(timeout=60) for p in processes}
+    assert answers == {(f"unix://{bench.socket_path('pod')}".encode(), b"")}
+    assert len(bench.shims()) == 1
+    Task(bench.connect(bench.socket_path("pod"))).call("Shutdown", id="c0")
+    for name in names:
+        bench.delete(name)
+
+
+def test_a_stale_socket_is_replaced(bench):
+    address = bench.start("one", spec("/bin/true"))
+    pid = Task(bench.connect(address)).call("Connect", id="one").shim_pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: pid not in bench.shims() or not os.path.exists(f"/proc/{pid}/exe"))
+    assert os.path.exists(address)
+    bundle = bench.directory / "one"
+    result = bench.shim("start", bundle=bundle, name="one")
+    assert (result.stdout.decode(), result.stderr) == (f"unix://{address}", b"")
+    assert stop(bench, "one", address) != pid
+
+
+def test_delete_removes_the_socket_of_a_dead_shim(bench):
+    address = bench.start("one", spec("/bin/true"))
+    pid = Task(bench.connect(address)).call("Connect", id="one").shim_pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: pid not in bench.shims() or not os.path.exists(f"/proc/{pid}/exe"))
+    assert bench.delete("one").exit_status == 137
+    assert not os.path.exists(address)
+
+
+def run(program, *arguments):
+    return subprocess.run([BINARIES / program, *arguments], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+
+
+def test_version_and_info_need_nothing_else(bench):
+    result = run("containerd-shim-reaper-v2", "-v")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.strip()
+    info = subprocess.run([SHIM, "-info"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert (info.returncode, info.stderr) == (0, b"")
+    answer = TASK.decode("RuntimeInfo", info.stdout)
+    assert answer.name == "io.containerd.reaper.v2"
+    assert answer.version.version
+    # an empty features message makes containerd 2.x fail on pods with mapped mounts
+    assert answer.features and answer.features.type_url.endswith("runtime-spec/1/features/Features")
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("containerd-shim-reaper-v2", ["-namespace", "x", "-id", "y", "dance"]),
+        ("containerd-shim-reaper-v2", []),
+        ("containerd-shim-reaper-v2", ["-namespace", "x", "start"]),
+        ("containerd-shim-reaper-v2", ["-namespace", "../x", "-id", "y", "start"]),
+        ("containerd-shim-reaper-v2", ["-namespace", "x", "-id", "a/b", "start"]),
+        ("reaper-runtime", ["dance"]),
+        ("reaper-runtime", []),
+        ("reaperctl", ["dance"]),
+        ("reaperctl", ["containerd", "dance"]),
+        ("reaperctl", ["--dance"]),
+    ],
+    ids=lambda value: "_".join(value).replace("/", "-") if isinstance(value, list) else value,
+)
+def test_unknown_arguments_are_refused_with_one_line(bench, program, arguments):
+    result = run(program, *arguments)
+    assert result.returncode != 0
+    lines = result.stderr.splitlines()
+    # without any argument a program may explain itself at length
+    assert len(lines) == 1 or not arguments, result.stderr
+    assert program.split("-")[0] in lines[0] or "shim" in lines[0]
+    for word in ("dance", "../x", "a/b"):
+        if any(word in a for a in arguments):
+            assert word in result.stderr
+
+
+def bad_configs():
+    whole = '{"ociVersion": "1.0.2", "process": {"args": ["/bin/true"], "cwd": "/"}, "linux": {}}'
+    return {
+        "none": (None, "config.json"),
+        "cut": (whole[: len(whole) // 2], "config.json"),
+        "not_json": ("process: yes\n", "config.json"),
+        "empty": ("", "config.json"),
+        "deep": ("[" * 100_000, "config.json"),
+        "large": ('{"ociVersion": "1.0.2", "annotations": {"x": "' + "y" * 100_000_000 + '"}}', "config.json"),
+        "no_args": ('{"ociVersion": "1.0.2", "process": {"cwd": "/"}, "linux": {}}', "args"),
+        "wrong_type": ('{"ociVersion": "1.0.2", "process": {"args": "true", "cwd": "/"}, "linux": {}}', "args"),
+    }
+
+
+@pytest.mark.parametrize("case", list(bad_configs()))
+def test_a_bad_config_is_refused_with_one_line(bench, case):
+    """By `start` or by Create; either way one line that says what and where, and nothing is left."""
+    text, word = bad_configs()[case]
+    bundle = bench.make_bundle("one", text)
+    result = bench.shim("start", bundle=bundle, name="one", check=False)
+    if result.returncode == 0:
+        task = Task(bench.connect(result.stdout.decode().removeprefix("unix://")))
+        with pytest.raises(Exception) as raised:
+            task.call("Create", id="one", bundle=str(bundle))
+        message = raised.value.message
+        assert task.code("Delete", id="one") in (0, 5)
+        task.call("Shutdown", id="one")
+        until(lambda: not bench.shims())
+    else:
+        message = (result.stdout + result.stderr).decode().strip()
+    bench.delete("one")
+    assert word in message
+    assert "\n" not in message
+    assert len(message) < 1000
+
+
+def test_options_on_stdin_have_a_limit(bench):
+    """A caller that never stops must not fill the memory."""
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    huge = b"\x12" + encode_varint(64 << 20) + b"x" * (64 << 20)
+    result = bench.shim("start", bundle=bundle, stdin=huge, name="one", check=False)
+    if result.returncode == 0:
+        stop(bench, "one", bench.socket_path("one"))
+    else:
+        assert len((result.stdout + result.stderr).splitlines()) == 1
+        bench.delete("one")
+
+
+def test_help_of_each_program_is_on_stdout(bench):
+    for program in ("reaper-runtime", "reaperctl"):
+        result = run(program, "--help")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert pathlib.Path(program).name in result.stdout
