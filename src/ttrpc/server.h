@@ -38,7 +38,7 @@ struct ttrpc_server_config {
 	const struct ttrpc_service *services;
 	size_t n_services;
 	size_t max_connections; /* 0: 256. The next one is closed at once */
-	size_t max_calls;       /* 0: 4096, over all connections. The next one is answered 8 */
+	size_t max_calls; /* parked on one connection; 0: 1024. Further requests there get code 8 */
 	/* A connection came or went; `n` are open now. May be NULL. */
 	void (*on_connections)(size_t n, void *ctx);
 	/* Something worth a line in the log: a peer of another user, a connection or a frame that

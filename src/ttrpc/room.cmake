@@ -1,0 +1,1 @@
+reaper_room(ttrpc DEPS base event proto)
