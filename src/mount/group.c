@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -17,6 +18,7 @@
 #include "base/str.h"
 #include "mount/mountinfo.h"
 #include "mount/overlay.h"
+#include "mount/pin.h"
 
 static bool is_fs(int fd, long magic)
 {
@@ -25,22 +27,29 @@ static bool is_fs(int fd, long magic)
 	return fstatfs(fd, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* The pinned namespace as a descriptor; -ENOENT if there is none, also when only the file is there
- * that somebody was about to bind it to. */
-static int open_pin(const struct mount_group_spec *spec, struct err *err)
+/* Who holds it may make, enter or remove groups; waits for its turn. */
+static int lock_groups(const struct mount_group_spec *spec, struct err *err)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -EBADF;
-	int r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
+	_cleanup_close_ int fd =
+		open(spec->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (r < 0)
-		return err_sysf(err, -r, "%s", spec->ns_dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return err_sysf(err, errno, "%s", path);
-	if (!is_fs(fd, NSFS_MAGIC))
-		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no namespace on it", path);
+		return err_sysf(err, errno, "%s", spec->run_dir);
+	if (RETRY_EINTR(flock(fd, LOCK_EX)) < 0)
+		return err_sysf(err, errno, "locking %s", spec->run_dir);
 	return TAKE_FD(fd);
+}
+
+/* Under the lock: somebody's gc may have taken them since the caller made them. */
+static int make_dirs(const struct mount_group_spec *spec, struct err *err)
+{
+	const char *const dirs[] = {spec->ns_dir, spec->base_dir};
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		if (mkdir(dirs[i], 0700) < 0 && errno != EEXIST)
+			return err_sysf(err, errno, "%s", dirs[i]);
+	}
+	return 0;
 }
 
 static int open_own_namespace(int proc_fd, struct err *err)
@@ -66,44 +75,6 @@ static bool is_mount_point(int proc_fd, const char *path)
 	       mountinfo_find(&t, path) != NULL;
 }
 
-/* Binding a mount namespace below a shared mount is refused: its copies would pin it, too. */
-static int prepare_ns_dir(int proc_fd, const char *dir, struct err *err)
-{
-	if (!is_mount_point(proc_fd, dir) && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
-		return err_sysf(err, errno, "binding %s onto itself", dir);
-	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
-		return err_sysf(err, errno, "making %s private", dir);
-	return 0;
-}
-
-static int pin(const struct mount_group_spec *spec, int proc_fd, int ns, struct err *err)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ char *source = NULL;
-	_cleanup_close_ int file = -EBADF;
-	int r = prepare_ns_dir(proc_fd, spec->ns_dir, err);
-
-	if (r < 0)
-		return r;
-	r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
-	if (r == 0)
-		r = str_printf(&source, "self/fd/%d", ns);
-	if (r < 0)
-		return err_sysf(err, -r, "%s", spec->ns_dir);
-	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (file < 0)
-		return err_sysf(err, errno, "%s", path);
-	if (fchdir(proc_fd) < 0)
-		return err_sysf(err, errno, "/proc");
-	r = mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
-	(void)chdir("/");
-	if (r < 0) {
-		(void)unlink(path);
-		return err_sysf(err, -r, "pinning the mount namespace of the view on %s", path);
-	}
-	return 0;
-}
-
 static void drop_store(const char *base_dir)
 {
 	while (umount2(base_dir, MNT_DETACH) == 0) {
@@ -122,6 +93,9 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 
 	if (home < 0)
 		return home;
+	r = make_dirs(spec, err);
+	if (r < 0)
+		return r;
 	/* a tmpfs without a pin is what an interrupted making left */
 	if (is_mount_point(proc_fd, spec->base_dir))
 		drop_store(spec->base_dir);
@@ -133,13 +107,15 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 		drop_store(spec->base_dir);
 		return r;
 	}
-	r = overlay_build_view(proc_fd, spec->base_dir, spec->view_dir, err);
+	r = overlay_build_view(proc_fd, spec->base_dir, err);
+	if (r == 0)
+		r = pin_become_younger(home, proc_fd, err);
 	if (r == 0)
 		view = r = open_own_namespace(proc_fd, err);
 	if (setns(home, CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "returning from the view's mount namespace");
 	if (r >= 0)
-		r = pin(spec, proc_fd, view, err);
+		r = pin_make(spec->ns_dir, spec->name, view, proc_fd, err);
 	if (r < 0)
 		drop_store(spec->base_dir);
 	return r < 0 ? r : 0;
@@ -147,19 +123,19 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 
 int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct err *err)
 {
-	_cleanup_close_ int lock = file_lock(spec->lock, err);
+	_cleanup_close_ int lock = lock_groups(spec, err);
 	_cleanup_close_ int ns = -EBADF;
 	_cleanup_close_ int root = -EBADF;
 	int r;
 
 	if (lock < 0)
 		return lock;
-	ns = open_pin(spec, err);
+	ns = pin_open(spec->ns_dir, spec->name, err);
 	if (ns == -ENOENT) {
 		r = make_group(spec, proc_fd, err);
 		if (r < 0)
 			return err_wrapf(err, "the host view cannot be made");
-		ns = open_pin(spec, err);
+		ns = pin_open(spec->ns_dir, spec->name, err);
 	}
 	if (ns < 0)
 		return ns;
@@ -230,7 +206,7 @@ static int open_proc(struct err *err)
 static int inspect(const struct mount_group_spec *spec, int proc_fd,
 	struct mount_group_info *ret_info, struct err *err)
 {
-	_cleanup_close_ int ns = open_pin(spec, NULL);
+	_cleanup_close_ int ns = pin_open(spec->ns_dir, spec->name, NULL);
 	struct mount_group_info info = {.pinned = ns >= 0};
 	struct statfs fs;
 	dev_t dev;
@@ -268,7 +244,7 @@ int mount_group_inspect(
 		return proc_fd;
 	if (access(spec->ns_dir, F_OK) < 0 && !is_mount_point(proc_fd, spec->base_dir))
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
-	lock = file_lock(spec->lock, err);
+	lock = lock_groups(spec, err);
 	if (lock < 0)
 		return lock;
 	r = inspect(spec, proc_fd, &info, err);
@@ -309,14 +285,12 @@ static void remove_dirs(const struct mount_group_spec *spec, int proc_fd)
 	if (is_mount_point(proc_fd, spec->ns_dir))
 		(void)umount2(spec->ns_dir, MNT_DETACH);
 	(void)rmdir(spec->ns_dir);
-	(void)rmdir(spec->view_dir);
 }
 
 int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 {
 	_cleanup_close_ int proc_fd = open_proc(err);
 	_cleanup_close_ int lock = -EBADF;
-	_cleanup_free_ char *path = NULL;
 	struct mount_group_info info;
 	int r;
 
@@ -324,7 +298,7 @@ int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 		return proc_fd;
 	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0)
 		return 0;
-	lock = file_lock(spec->lock, err);
+	lock = lock_groups(spec, err);
 	if (lock < 0)
 		return lock;
 	r = inspect(spec, proc_fd, &info, err);
@@ -332,13 +306,9 @@ int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 		return r;
 	if (info.processes > 0)
 		return MOUNT_GROUP_IN_USE;
-	r = str_printf(&path, "%s/%s", spec->ns_dir, spec->name);
+	r = pin_remove(spec->ns_dir, spec->name, err);
 	if (r < 0)
-		return err_sysf(err, -r, "%s", spec->ns_dir);
-	if (info.pinned && umount2(path, MNT_DETACH) < 0)
-		return err_sysf(err, errno, "unmounting %s", path);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_sysf(err, errno, "%s", path);
+		return r;
 	if (info.mounted)
 		drop_store(spec->base_dir);
 	remove_dirs(spec, proc_fd);

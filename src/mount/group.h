@@ -4,13 +4,13 @@
  * group's own, in a mount namespace that nobody lives in: a file below the `ns` directory pins it.
  * The first container makes the group, each container enters it and unshares a clone for itself.
  *
- *   /run/reaper/lock       its flock orders everybody who makes, enters or removes a group
+ *   /run/reaper            its flock orders everybody who makes, enters or removes a group
  *   /run/reaper/ns         bound onto itself and made private: below a shared mount the kernel
  *                          refuses to bind a mount namespace (EINVAL, measured)
  *   /run/reaper/ns/NAME    the mount namespace (nsfs)
- *   /run/reaper/view       empty; only in the group's namespace the view is put together there
  *   /run/reaper/overlay    the tmpfs: upper/ and work/ of the root, sub/NUMBER/{upper,work} of the
- *                          other file systems
+ *                          other file systems; view/ is empty, only in the group's namespace the
+ *                          view is put together there
  *
  * All functions want root, and a process with one thread: they change the mount namespace of the
  * caller and, where not said otherwise, change it back.
@@ -22,13 +22,12 @@
 #include <stdint.h>
 #include "base/err.h"
 
-/* Where a group lives and how large it may become. All strings are borrowed; the directories are
- * there already (store_layout_prepare). */
+/* Where a group lives and how large it may become. All strings are borrowed; run_dir is there
+ * already (store_layout_prepare). */
 struct mount_group_spec {
 	const char *name;     /* one path component: "node" */
-	const char *lock;     /* "/run/reaper/lock" */
+	const char *run_dir;  /* "/run/reaper" */
 	const char *ns_dir;   /* "/run/reaper/ns" */
-	const char *view_dir; /* "/run/reaper/view" */
 	const char *base_dir; /* "/run/reaper/overlay": becomes the tmpfs's mount point */
 	uint64_t size_bytes;  /* limit of the tmpfs, not 0; gc and inspect do not look at it */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
@@ -68,7 +67,7 @@ enum mount_group_gc_result { MOUNT_GROUP_REMOVED = 1, MOUNT_GROUP_IN_USE = 2 };
 
 /*
  * Removes the pin, the tmpfs with everything the workloads wrote, and base_dir; with the last group
- * the self-bind of ns_dir, ns_dir and view_dir too. Returns MOUNT_GROUP_REMOVED;
+ * the self-bind of ns_dir and ns_dir too. run_dir stays. Returns MOUNT_GROUP_REMOVED;
  * MOUNT_GROUP_IN_USE when a process still has the view as its root (nothing was touched then); 0 if
  * there was nothing.
  */

@@ -25,8 +25,8 @@ uint64_t overlay_default_inodes(uint64_t size_bytes);
 int overlay_mount(const char *lower, const char *dir, const char *target, struct err *err);
 
 /*
- * Puts the whole view together below `view_dir` in the caller's mount namespace (of its own, not
+ * Puts the whole view together below BASE_DIR/view in the caller's mount namespace (of its own, not
  * shared with the host) and makes it the root: overlay over /, then every further mount of the
  * host as submounts.h has it, then pivot_root. `proc_fd`: a procfs where "self" is the caller.
  */
-int overlay_build_view(int proc_fd, const char *base_dir, const char *view_dir, struct err *err);
+int overlay_build_view(int proc_fd, const char *base_dir, struct err *err);

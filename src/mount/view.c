@@ -117,11 +117,18 @@ static int make_root(const char *view_dir, struct err *err)
 	return 0;
 }
 
-int overlay_build_view(int proc_fd, const char *base_dir, const char *view_dir, struct err *err)
+int overlay_build_view(int proc_fd, const char *base_dir, struct err *err)
 {
+	_cleanup_free_ char *view_dir = NULL;
 	_cleanup_(mountinfo_done) struct mountinfo host = MOUNTINFO_INIT;
-	struct builder b = {.base_dir = base_dir, .view_dir = view_dir};
-	int r;
+	struct builder b = {.base_dir = base_dir};
+	int r = str_printf(&view_dir, "%s/view", base_dir);
+
+	if (r < 0)
+		return err_sysf(err, -r, "%s", base_dir);
+	b.view_dir = view_dir;
+	if (mkdir(view_dir, 0700) < 0 && errno != EEXIST)
+		return err_sysf(err, errno, "%s", view_dir);
 
 	/* nothing done here reaches the host; what the host does later below binds comes in */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
