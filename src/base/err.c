@@ -49,12 +49,22 @@ enum err_kind err_kind_of(int errnum)
 	return ERR_UNKNOWN;
 }
 
+/* Values in a text come from outside; a line break in one must not look like a second message. */
+static void one_line(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 PRINTF_LIKE(4, 0)
 static void fill(struct err *err, enum err_kind kind, int errnum, const char *fmt, va_list ap)
 {
 	err->kind = (uint32_t)kind;
 	err->errnum = errnum;
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	one_line(err->text);
 }
 
 int err_setf(struct err *err, enum err_kind kind, int errnum, const char *fmt, ...)
@@ -100,6 +110,7 @@ int err_wrapf(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
+	one_line(err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", old);
 	return err->errnum ? -err->errnum : -EIO;

@@ -49,7 +49,8 @@ struct err {
 /*
  * Fills `err` (NULL is allowed: only the return value counts then) and returns -errnum, so that a
  * function can say `return err_setf(err, ERR_INVALID, EINVAL, "process.cwd: not absolute")`.
- * `errnum` is positive. Does not allocate: usable between fork and exec.
+ * `errnum` is positive. Control characters (in values from outside) become '?': a text is one line.
+ * Does not allocate: usable between fork and exec.
  */
 int err_setf(struct err *err, enum err_kind kind, int errnum, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

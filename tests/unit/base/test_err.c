@@ -43,3 +43,15 @@ Test(base_err, accepts_null_and_cuts_long_texts)
 	(void)err_setf(&err, ERR_INVALID, ERANGE, "%s", big);
 	cr_assert_eq(strlen(err.text), ERR_TEXT_MAX - 1);
 }
+
+Test(base_err, is_one_line_whatever_is_in_the_values)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_setf(&err, ERR_INVALID, EINVAL, "cwd: \"%s\"", "a\nb\tc\x7f\xc3\xa9");
+	cr_assert_str_eq(err.text, "cwd: \"a?b?c?\xc3\xa9\"");
+	(void)err_wrapf(&err, "x\r");
+	cr_assert(strncmp(err.text, "x?: cwd", 7) == 0);
+	(void)err_sysf(&err, ENOENT, "a\nb");
+	cr_assert_str_eq(err.text, "a?b: No such file or directory");
+}
