@@ -242,8 +242,8 @@ static int check_sysctls(const struct oci_spec *s, struct err *err)
 				name);
 		if (!oci_spec_namespace(s, type))
 			return INVALID(err,
-				"linux.sysctl: %.80s: needs a %s namespace of the pod's own, the "
-				"spec has the host's",
+				"linux.sysctl: %.80s: needs the pod's own %s namespace, the spec "
+				"has the host's",
 				name, oci_namespace_name(type));
 	}
 	return 0;
