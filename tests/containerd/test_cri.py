@@ -1,44 +1,22 @@
 """Pods through CRI on containerd 1.6, 1.7 and 2.1, as a kubelet runs them."""
 
 import json
-import pathlib
 
 import pytest
-import yaml
 
 from cri import CriError
-from cri import manifest as manifests
-from machine import SOURCE
-from pods import Pod
+from installed import GREETING, example, make_pod
 from waiting import until
 
 pytestmark = pytest.mark.submission("what a kubelet does with every pod; each takes a second or two")
 
 
-def example():
-    """The pod that users are told to try, from kubernetes/."""
-    for path in sorted(pathlib.Path(SOURCE, "kubernetes").glob("*.y*ml")):
-        for document in yaml.safe_load_all(path.read_text()):
-            if document and document.get("kind") == "Pod" and document["metadata"]["name"] == "reaper-example":
-                return document
-    raise AssertionError("no file under kubernetes/ holds the pod reaper-example")
-
-
 def test_example_pod_from_run_to_remove(node, pods):
-    manifest = example()
-    # a node container has a pod network for the tests; the manifest says what it wants
-    config, handler = manifests.pod_config(manifest)
-    pod = Pod(pods.cri, config, handler)
-    pods.made.append(pod)
-    (container_config,) = manifests.container_configs(manifest)
-    container = pods.cri.create_container(pod.id, container_config, config)
+    pod, container = make_pod(pods, example())
     assert pod.state(container) == "CONTAINER_CREATED"
     pods.cri.start_container(container)
-    until(lambda: "Hello from Reaper runtime!" in pod.output(container))
-    if pod.state(container) == "CONTAINER_RUNNING":
-        assert pod.exec(container, "/bin/echo", "in it") == (0, "in it\n", "")
-        pods.cri.stop_container(container, 1)
-    assert pod.state(container) == "CONTAINER_EXITED"
+    until(lambda: GREETING in pod.output(container))
+    assert pod.wait(container) == 0
     pods.cri.remove_container(container)
     pods.cri.stop_pod_sandbox(pod.id)
     assert pods.cri.pod_sandbox_status(pod.id).status.state == "SANDBOX_NOTREADY"

@@ -1,6 +1,7 @@
 """Fixtures of all tiers: machines, and the census around every test."""
 
 import os
+import re
 
 import pytest
 
@@ -25,12 +26,12 @@ def machine(name):
 
 @pytest.fixture(scope="session", autouse=True)
 def remove_machines():
-    # nodes of a run that was killed
-    listed = run(["docker", "ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster=reaper-test",
+    # nodes of a run that was killed: their names hold its pid
+    listed = run(["docker", "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster",
                   "--format", "{{.Names}}"], check=False)  # fmt: skip
     for name in listed.stdout.split():
-        pid = name.split("-")[2] if name.count("-") >= 3 else ""
-        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+        match = re.match(r"reaper-test-(\d+)-", name)
+        if match and not os.path.exists(f"/proc/{match.group(1)}"):
             run(["docker", "rm", "-fv", name], check=False)
     yield
     for each in _machines.values():
@@ -89,3 +90,20 @@ def bench(checked):
     made = Bench()
     yield made
     made.close()
+
+
+@pytest.fixture
+def stock():
+    """stock(SUITE) makes a node as Debian ships it, in a cluster of its own, for one test."""
+    made = []
+
+    def make(suite, **options):
+        number = len(made)
+        cluster = f"reaper-test-{os.getpid()}"
+        each = Node(suite, f"{cluster}-stock{number}", cluster=cluster, install=False, prepare=False, **options)
+        made.append(each)
+        return each
+
+    yield make
+    for each in made:
+        each.remove()

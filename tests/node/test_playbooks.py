@@ -1,0 +1,161 @@
+"""The playbooks and the scripts around them, on nodes that look like kind's."""
+
+import re
+import subprocess
+
+import pytest
+
+from installed import (
+    CONFIG, GREETING, add_pod_network, assert_does_not_serve, assert_serves, file_state, package, run_example,
+)  # fmt: skip
+from machine import HANDLER, SOURCE, run
+from pods import Pods
+
+pytestmark = pytest.mark.submission("the way clusters get Reaper; ten to thirty seconds each")
+
+
+def script(name, *arguments, check=True):
+    return run([SOURCE / "scripts" / name, *arguments], check=check, timeout=600, cwd="/")
+
+
+def install(node, *arguments, check=True):
+    return script("install-reaper.sh", "--kind", node.cluster, "--package", package(), *arguments, check=check)
+
+
+def recap(result):
+    """Of each host: {'ok': n, 'changed': n, 'failed': n, …}."""
+    return [
+        {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", line)}
+        for line in result.stdout.splitlines()
+        if re.search(r"\bok=\d+ +changed=\d+", line)
+    ]
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_install_twice_verify_and_roll_back(stock, suite):
+    node = stock(suite)
+    add_pod_network(node)
+    before = file_state(node.path(CONFIG))
+    dry = install(node, "--dry-run")
+    assert file_state(node.path(CONFIG)) == before
+    assert_does_not_serve(node)
+    assert HANDLER in dry.stdout, "a dry run shows the difference"
+    first = install(node)
+    assert recap(first)[0]["changed"] > 0
+    assert_serves(node)
+    second = install(node)
+    assert [r["changed"] for r in recap(second)] == [0]
+    verified = script("install-reaper.sh", "--kind", node.cluster, "--verify")
+    assert [(r["changed"], r["failed"]) for r in recap(verified)] == [(0, 0)]
+    pods = Pods(node)
+    try:
+        run_example(pods)
+    finally:
+        pods.close()
+    script("install-reaper.sh", "--kind", node.cluster, "--rollback")
+    assert file_state(node.path(CONFIG)) == before
+    assert_does_not_serve(node)
+    again = script("install-reaper.sh", "--kind", node.cluster, "--rollback")
+    assert [r["changed"] for r in recap(again)] == [0]
+    failed = script("install-reaper.sh", "--kind", node.cluster, "--verify", check=False)
+    assert failed.returncode != 0
+
+
+def test_a_node_without_containerd_is_named(stock):
+    node = stock("bookworm")
+    node.run("dpkg", "--purge", "containerd", timeout=120)
+    result = install(node, check=False)
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if line.startswith("install-reaper: error:")]
+    assert any(node.name in line and "containerd" in line for line in errors), result.stderr
+    assert node.run("sh", "-c", "command -v reaperctl", check=False).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--kind", "no-such-cluster"], ["no-such-cluster"]),
+        (["--inventory", "/no/such/inventory.ini"], ["/no/such/inventory.ini"]),
+        (["--inventory", "{bad}"], ["{bad}"]),
+        (["--inventory", "{other}"], ["k8s_nodes"]),
+        (["--dance"], ["--dance"]),
+        ([], ["--kind", "--inventory"]),
+        (["--kind", "a", "--inventory", "b"], ["--kind", "--inventory"]),
+        (["--kind"], ["--kind"]),
+        (["--kind", "a", "--package", "/no/such.deb"], ["/no/such.deb"]),
+    ],
+    ids=["no_cluster", "no_inventory", "bad_inventory", "no_group", "unknown", "nothing", "both", "no_value", "no_package"],
+)
+def test_wrong_calls_are_refused_with_one_line(tmp_path, arguments, words):
+    places = {"{bad}": tmp_path / "bad.ini", "{other}": tmp_path / "other.ini"}
+    places["{bad}"].write_text("[k8s_nodes\nnode1\n")
+    places["{other}"].write_text("[webservers]\nnode1\n")
+    fill = lambda text: str(places.get(text, text))  # noqa: E731
+    result = script("install-reaper.sh", *map(fill, arguments), check=False)
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if "making the Python environment" not in line]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("install-reaper: error:")
+    for word in words:
+        assert fill(word) in lines[0]
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie", "forky"])
+def test_configure_containerd_and_undo(stock, suite):
+    """The thin way, which also covers the configuration of containerd 2.1."""
+    node = stock(suite)
+    add_pod_network(node)
+    before = file_state(node.path(CONFIG))
+    script("configure-containerd.sh", "kind", node.name)
+    after = file_state(node.path(CONFIG))
+    assert after != before
+    assert_serves(node)
+    script("configure-containerd.sh", "kind", node.name)
+    assert file_state(node.path(CONFIG)) == after, "a second run changes nothing"
+    pods = Pods(node)
+    try:
+        run_example(pods)
+    finally:
+        pods.close()
+    node.run("reaperctl", "containerd", "undo", timeout=120)
+    assert file_state(node.path(CONFIG)) == before
+    assert_does_not_serve(node)
+
+
+def test_configure_containerd_of_an_unknown_node():
+    result = script("configure-containerd.sh", "kind", "no-such-node", check=False)
+    assert result.returncode != 0
+    assert len(result.stderr.splitlines()) == 1
+    assert "no-such-node" in result.stderr
+
+
+def test_try_reaper_twice_and_delete():
+    node = "reaper-try-control-plane"
+    if run(["docker", "inspect", node], check=False).returncode == 0:
+        pytest.skip("somebody is trying Reaper on this machine")
+    try:
+        for _ in range(2):
+            result = script("try-reaper.sh", "--yes")
+            assert GREETING in result.stdout
+            for hint in ("exec", "/etc/reaper-was-here", "--rollback", "--delete"):
+                assert hint in result.stdout
+        # what it says to try next
+        cri = re.search(r'cri="(\S+) --endpoint (\S+)"', result.stdout)
+        shell = [SOURCE / cri.group(1), "--endpoint", cri.group(2), "exec", "reaper-shell", "--"]
+        seen = run([*shell, "sh", "-c", "echo x > /etc/reaper-was-here; cat /etc/reaper-was-here"])
+        assert seen.stdout == "x\n"
+        assert run(["docker", "exec", node, "ls", "/etc/reaper-was-here"], check=False).returncode != 0
+    finally:
+        deleted = script("try-reaper.sh", "--delete", check=False)
+    assert deleted.returncode == 0
+    assert run(["docker", "inspect", node], check=False).returncode != 0
+
+
+def test_try_reaper_asks_before_it_installs():
+    """Without --yes and without a terminal nothing is installed; with everything there it goes on."""
+    result = subprocess.run(
+        [SOURCE / "scripts" / "try-reaper.sh", "--dance"], capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "--dance" in result.stderr
