@@ -107,9 +107,13 @@ int json_errorf(const struct json_ref *ref, struct err *err, const char *fmt, ..
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_setf(err, ERR_INVALID, EINVAL, "%s: %s%s%s", root->key, path.text,
+	(void)err_setf(err, ERR_INVALID, EINVAL, "%s: %s%s%s", root->key, path.text,
 		path.len > 0 ? ": " : "", text);
+	return -EINVAL;
 }
+
+/* json_errorf whose answer a reader, and the static analyser, can see. */
+#define REFUSE(...) ((void)json_errorf(__VA_ARGS__), -EINVAL)
 
 static int out_of_memory(const struct json_ref *ref, struct err *err)
 {
@@ -146,8 +150,7 @@ static int member(const struct json_ref *object, const char *key, enum json_type
 	if (!json_object_object_get_ex(object->value, key, &ref.value) || !ref.value)
 		return 0;
 	if (!json_object_is_type(ref.value, type))
-		return json_errorf(
-			&ref, err, "expected %s, got %s", expected, type_words(ref.value));
+		return REFUSE(&ref, err, "expected %s, got %s", expected, type_words(ref.value));
 	*ret_ref = ref;
 	return 1;
 }
@@ -178,7 +181,7 @@ int json_get_array(const struct json_ref *object, const char *key, size_t max,
 		return r;
 	n = json_object_array_length(ref.value);
 	if (n > max)
-		return json_errorf(&ref, err, "%zu elements, the limit is %zu", n, max);
+		return REFUSE(&ref, err, "%zu elements, the limit is %zu", n, max);
 	*ret_ref = ref;
 	*ret_len = n;
 	return 1;
@@ -191,7 +194,7 @@ int json_element_object(
 
 	ref.value = json_object_array_get_idx(array->value, i);
 	if (!json_object_is_type(ref.value, json_type_object))
-		return json_errorf(&ref, err, "expected an object, got %s", type_words(ref.value));
+		return REFUSE(&ref, err, "expected an object, got %s", type_words(ref.value));
 	*ret_ref = ref;
 	return 0;
 }
@@ -213,7 +216,7 @@ static int take_u64(
 	uint64_t v = json_object_get_uint64(ref->value); /* a negative number reads as 0 here … */
 
 	if (json_object_get_int64(ref->value) < 0 || v < min || v > max)
-		return json_errorf(ref, err, "%s is not between %llu and %llu",
+		return REFUSE(ref, err, "%s is not between %llu and %llu",
 			json_object_get_string(ref->value), (unsigned long long)min,
 			(unsigned long long)max);
 	*ret_v = v;
@@ -243,7 +246,7 @@ int json_get_i64(const struct json_ref *object, const char *key, int64_t min, in
 		return r;
 	v = json_object_get_int64(ref.value); /* … and one above INT64_MAX as INT64_MAX here */
 	if ((v > 0 && json_object_get_uint64(ref.value) > INT64_MAX) || v < min || v > max)
-		return json_errorf(&ref, err, "%s is not between %lld and %lld",
+		return REFUSE(&ref, err, "%s is not between %lld and %lld",
 			json_object_get_string(ref.value), (long long)min, (long long)max);
 	*ret_v = v;
 	return 1;
@@ -267,9 +270,9 @@ static int copy_string(const struct json_ref *ref, char **ret_s, struct err *err
 	char *copy;
 
 	if (len > JSON_STRING_MAX)
-		return json_errorf(ref, err, "%zu bytes, the limit is %d", len, JSON_STRING_MAX);
+		return REFUSE(ref, err, "%zu bytes, the limit is %d", len, JSON_STRING_MAX);
 	if (memchr(s, '\0', len))
-		return json_errorf(ref, err, "a NUL character is in the string");
+		return REFUSE(ref, err, "a NUL character is in the string");
 	copy = strdup(s);
 	if (!copy)
 		return out_of_memory(ref, err);
@@ -313,8 +316,7 @@ int json_get_strv(
 
 		e.value = json_object_array_get_idx(array.value, i);
 		if (!json_object_is_type(e.value, json_type_string))
-			return json_errorf(
-				&e, err, "expected a string, got %s", type_words(e.value));
+			return REFUSE(&e, err, "expected a string, got %s", type_words(e.value));
 		r = copy_string(&e, &v[i], err);
 		if (r < 0)
 			return r;
@@ -345,7 +347,7 @@ int json_get_u32v(const struct json_ref *object, const char *key, size_t max, ui
 
 		e.value = json_object_array_get_idx(array.value, i);
 		if (!json_object_is_type(e.value, json_type_int))
-			return json_errorf(
+			return REFUSE(
 				&e, err, "expected a whole number, got %s", type_words(e.value));
 		r = take_u64(&e, 0, UINT32_MAX, &one, err);
 		if (r < 0)
@@ -387,7 +389,7 @@ static int copy_pair(const struct json_ref *object, const struct lh_entry *entry
 	 */
 	e.value = (struct json_object *)lh_entry_v(entry);
 	if (!json_object_is_type(e.value, json_type_string))
-		return json_errorf(&e, err, "expected a string, got %s", type_words(e.value));
+		return REFUSE(&e, err, "expected a string, got %s", type_words(e.value));
 	pair->key = strdup(e.key);
 	if (!pair->key)
 		return out_of_memory(&e, err);
@@ -406,7 +408,7 @@ int json_get_pairs(const struct json_ref *object, const char *key, size_t max,
 		return r;
 	n = (size_t)json_object_object_length(ref.value);
 	if (n > max)
-		return json_errorf(&ref, err, "%zu members, the limit is %zu", n, max);
+		return REFUSE(&ref, err, "%zu members, the limit is %zu", n, max);
 	pairs = calloc(n + 1, sizeof(*pairs));
 	if (!pairs)
 		return out_of_memory(&ref, err);

@@ -27,7 +27,7 @@ int oci_annotations_load(
 	_cleanup_json_ struct json_ref root = {.value = NULL};
 	struct oci_annotations a = {.v = NULL};
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = oci_config_read(bundle, &text, &len, err);
 
 	if (r == 0)

@@ -20,8 +20,8 @@ enum oci_field_type {
 
 struct oci_field {
 	const char *key;
-	enum oci_field_type type;
 	size_t offset; /* in the struct that is filled */
+	enum oci_field_type type;
 	bool required; /* strings only: neither absent nor empty */
 	uint64_t max;  /* OCI_FIELD_U64, OCI_FIELD_STRV */
 	int64_t min;   /* OCI_FIELD_I64 */

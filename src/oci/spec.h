@@ -68,27 +68,26 @@ struct oci_process {
 	uint16_t console_width, console_height; /* 0 = not given */
 	uid_t uid;
 	gid_t gid;
-	gid_t *additional_gids;
-	size_t n_additional_gids;
 	bool has_umask;
 	mode_t umask;
+	bool has_oom_score_adj;
+	int oom_score_adj; /* -1000 … 1000 */
+	bool no_new_privileges;
+	bool has_capabilities; /* false: none at all, as for runc */
+	bool has_exec_cpu_affinity;
+	int io_priority; /* with io_class */
+
+	char **caps[_OCI_CAP_MAX]; /* "CAP_CHOWN" …: confine/ maps the names */
+	gid_t *additional_gids;
+	size_t n_additional_gids;
 	char **args, **env;
 	char *cwd; /* absolute */
-
-	bool has_capabilities;     /* false: none at all, as for runc */
-	char **caps[_OCI_CAP_MAX]; /* "CAP_CHOWN" …: confine/ maps the names */
-	bool no_new_privileges;
 	struct oci_rlimit *rlimits;
 	size_t n_rlimits;
-	bool has_oom_score_adj;
-	int oom_score_adj;      /* -1000 … 1000 */
 	char *apparmor_profile; /* NULL or not empty */
 	char *selinux_label;
-
 	char *io_class; /* "IOPRIO_CLASS_BE" …, NULL: not given */
-	int io_priority;
 	struct oci_scheduler scheduler;
-	bool has_exec_cpu_affinity;
 };
 
 /* ---- mounts, hooks ---- */

@@ -360,7 +360,7 @@ int oci_spec_load(const char *bundle, struct oci_spec *ret_spec, struct err *err
 {
 	_cleanup_(oci_spec_done) struct oci_spec spec = OCI_SPEC_INIT;
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = oci_config_read(bundle, &text, &len, err);
 
 	if (r == 0)

@@ -75,7 +75,7 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 {
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	_cleanup_free_ char *text = NULL, *boot_id = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (strv_len(record->cgroups) > STORE_CGROUPS_MAX)
@@ -215,7 +215,7 @@ int store_record_read(int bundle_fd, struct store_record *ret_record, struct err
 	_cleanup_free_ char *text = NULL;
 	struct store_record rec = STORE_RECORD_INIT;
 	struct reading rd = {.first = ERR_INIT};
-	size_t len;
+	size_t len = 0;
 	int r = file_read_at(bundle_fd, STORE_RECORD_NAME, STORE_RECORD_MAX, &text, &len, err);
 
 	if (r == 0)
