@@ -37,6 +37,10 @@ foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
 	string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
 endforeach()
 
+if(REAPER_FUZZ)
+	set(REAPER_SANITIZE ON)
+	add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(REAPER_SANITIZE)
 	set(REAPER_STATIC OFF)
 	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
