@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "node/cli.h"
+#include "node/containerd.h"
+#include "node/image.h"
 #include "node/toml.h"
 #include "node/toml_json.h"
 
@@ -31,11 +33,81 @@ static int toml_decode(const struct cli_args *args)
 	return 0;
 }
 
-static const struct cli_option options[] = {
+enum {
+	OPT_ROOT = 1 << 0,
+	OPT_CONFIG = 1 << 1,
+	OPT_CONTAINERD = 1 << 2,
+	OPT_UNIT = 1 << 3,
+	OPT_DRY_RUN = 1 << 4,
+	OPT_DIFF = 1 << 5,
+	OPT_JSON = 1 << 6,
+	OPT_NO_RESTART = 1 << 7,
+	OPT_TIMEOUT = 1 << 8,
+	OPT_FORCE = 1 << 9,
+	OPT_ADDRESS = 1 << 10,
+	OPT_NAMESPACE = 1 << 11,
+	OPT_ALL = 1 << 12,
+
+	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON,
+	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
 };
 
+static const struct cli_option options[] = {
+	{OPT_ROOT, "--root", "DIR", CLI_PATH, offsetof(struct cli_args, root),
+		"a tree instead of this machine: all files and state lie below DIR, no daemon is "
+		"asked"},
+	{OPT_CONFIG, "--config", "FILE", CLI_PATH, offsetof(struct cli_args, config),
+		"containerd's configuration (default: the daemon's own)"},
+	{OPT_CONTAINERD, "--containerd", "BIN", CLI_PATH, offsetof(struct cli_args, containerd),
+		"containerd's program (default: the running daemon's)"},
+	{OPT_UNIT, "--unit", "NAME", CLI_STRING, offsetof(struct cli_args, unit),
+		"containerd's unit (default: containerd.service)"},
+	{OPT_DRY_RUN, "--dry-run", NULL, CLI_FLAG, offsetof(struct cli_args, dry_run),
+		"as plan: say what would be done, write nothing"},
+	{OPT_DIFF, "--diff", NULL, CLI_FLAG, offsetof(struct cli_args, diff),
+		"show the change as a unified diff"},
+	{OPT_NO_RESTART, "--no-restart", NULL, CLI_FLAG, offsetof(struct cli_args, no_restart),
+		"leave the restart of containerd to somebody else"},
+	{OPT_TIMEOUT, "--timeout", "SECONDS", CLI_SECONDS, offsetof(struct cli_args, timeout_s),
+		"for the restart and until containerd is healthy, and for the lock (default: 60)"},
+	{OPT_FORCE, "--force", NULL, CLI_FLAG, offsetof(struct cli_args, force),
+		"go on where a refusal names this option"},
+	{OPT_ADDRESS, "--address", "SOCKET", CLI_PATH, offsetof(struct cli_args, address),
+		"containerd's socket (default: /run/containerd/containerd.sock)"},
+	{OPT_NAMESPACE, "--namespace", "NAME", CLI_STRING,
+		offsetof(struct cli_args, containerd_namespace),
+		"containerd's namespace (default: k8s.io)"},
+	{OPT_ALL, "--all", NULL, CLI_FLAG, offsetof(struct cli_args, all), "not only unused ones"},
+	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
+		"one JSON object on standard output instead of text"},
+};
+
+#define EXIT_TEXT                                                                               \
+	"Exit status: 0 done or nothing to do, 2 wrong arguments, 3 refused and nothing "       \
+	"written,\n"                                                                            \
+	"4 did not work and was undone, 5 could not be undone, 6 somebody else holds the lock " \
+	"or\n"                                                                                  \
+	"edited the file, 10 plan sees a change."
+
 static const struct cli_command commands[] = {
-	{NULL, "toml-decode", 0, toml_decode, "speaks toml-test's decoder protocol",
+	{"containerd", "plan", OPTS_WHERE | OPT_DIFF | OPT_FORCE | OPT_NO_RESTART, containerd_plan,
+		"Shows what apply would do, proved and without writing", EXIT_TEXT},
+	{"containerd", "apply", OPTS_WHERE | OPTS_WRITE | OPT_DIFF, containerd_apply,
+		"Adds the runtime to containerd's configuration and sees that it works", EXIT_TEXT},
+	{"containerd", "verify", OPTS_WHERE, containerd_verify,
+		"Checks that the runtime is configured and the running containerd has it",
+		EXIT_TEXT},
+	{"containerd", "undo", OPTS_WHERE | OPTS_WRITE, containerd_undo,
+		"Gives containerd's configuration back byte for byte", EXIT_TEXT},
+	{"containerd", "status", OPTS_WHERE, containerd_status,
+		"Tells what is configured, without judging it", NULL},
+	{"image", "import", OPT_ADDRESS | OPT_NAMESPACE | OPT_CONTAINERD | OPT_TIMEOUT | OPT_JSON,
+		image_import_command, "Makes the image " IMAGE_NAME " known to containerd",
+		"Pods that run host programs name this image; it has no content. Nothing is "
+		"downloaded."},
+	{"image", "tar", 0, image_tar_command,
+		"Writes the image " IMAGE_NAME " to standard output as an OCI tar", NULL},
+	{NULL, "toml-decode", 0, toml_decode, "Speaks toml-test's decoder protocol",
 		.hidden = true},
 };
 

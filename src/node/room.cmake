@@ -1,1 +1,1 @@
-reaper_room(node DEPS base)
+reaper_room(node DEPS base mount)

@@ -1,0 +1,277 @@
+#include "node/confset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "node/child.h"
+#include "node/root.h"
+
+void confset_done(struct confset *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->files[i].name);
+		free(s->files[i].path);
+		free(s->files[i].text);
+		toml_doc_free(s->files[i].doc);
+		free(s->files[i].imports);
+	}
+	free(s->files);
+	*s = (struct confset)CONFSET_INIT;
+}
+
+/* The index of a file, added to the end if it is new. -E2BIG, -ENOMEM. */
+static int add_file(struct confset *s, const char *root, const char *name, size_t *ret_index)
+{
+	struct conf_file *more, *f;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (str_eq(s->files[i].name, name)) {
+			*ret_index = i;
+			return 0;
+		}
+	}
+	if (s->n == CONFSET_FILES_MAX)
+		return -E2BIG;
+	more = reallocarray(s->files, s->n + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->files = more;
+	f = &s->files[s->n];
+	*f = (struct conf_file) {0};
+	if (str_dup(&f->name, name) < 0 || str_printf(&f->path, "%s%s", root, name) < 0) {
+		free(f->name);
+		return -ENOMEM;
+	}
+	*ret_index = s->n++;
+	return 0;
+}
+
+static int add_import(struct confset *s, size_t importer, const char *root, const char *name)
+{
+	size_t index, n = s->files[importer].n_imports, *more;
+	int r = add_file(s, root, name, &index);
+
+	if (r < 0)
+		return r;
+	more = reallocarray(s->files[importer].imports, n + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	more[n] = index;
+	s->files[importer].imports = more;
+	s->files[importer].n_imports = n + 1;
+	return 0;
+}
+
+/* The import as an absolute name: relative ones belong to the importer's directory. */
+static int absolute_import(const char *importer, const char *import, char **ret)
+{
+	const char *slash = strrchr(importer, '/');
+
+	if (import[0] == '/')
+		return str_dup(ret, import);
+	return str_printf(ret, "%.*s/%s", (int)(slash - importer), importer, import);
+}
+
+static int resolve_import(struct confset *s, size_t importer, const char *root,
+	const struct toml_node *item, bool *ret_imports, struct err *err)
+{
+	_cleanup_free_ char *name = NULL, *path = NULL;
+	_cleanup_strv_ char **names = NULL;
+	int r;
+
+	*ret_imports = true;
+	if (item->type != TOML_STRING || str_empty(item->text))
+		return err_setf(err, ERR_INVALID, EINVAL, "%s, line %u: an import is no file name",
+			s->files[importer].name, item->line);
+	r = absolute_import(s->files[importer].name, item->text, &name);
+	if (r == 0 && strchr(item->text, '*')) {
+		r = confset_glob(root, name, &names);
+		for (char **n = names; r == 0 && n && *n; n++)
+			r = add_import(s, importer, root, *n);
+	} else if (r == 0) {
+		r = str_printf(&path, "%s%s", root, name);
+		if (r == 0 && access(path, F_OK) < 0)
+			return err_setf(err, ERR_INVALID, ENOENT,
+				"%s, line %u: imports \"%s\", which does not exist",
+				s->files[importer].name, item->line, item->text);
+		if (r == 0)
+			r = add_import(s, importer, root, name);
+	}
+	if (r < 0)
+		return err_sysf(err, -r, "%s: imports \"%s\"", s->files[importer].name, item->text);
+	*ret_imports = false;
+	return 0;
+}
+
+static int read_file(struct conf_file *f, const char *root, struct err *err)
+{
+	_cleanup_close_ int fd = root_open(root, f->name, O_RDONLY | O_NONBLOCK);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return err_sysf(err, -fd, "%s", f->path);
+	if (fstat(fd, &st) < 0)
+		return err_sysf(err, errno, "%s", f->path);
+	if (!S_ISREG(st.st_mode))
+		return err_setf(err, ERR_UNKNOWN, EISDIR, "%s is no regular file", f->path);
+	r = file_read_fd(fd, f->path, CONFSET_FILE_MAX, &f->text, &f->len, err);
+	if (r < 0)
+		return r;
+	f->exists = true;
+	return toml_parse(f->path, f->text ? f->text : "", f->len, TOML_LENIENT, &f->doc, err);
+}
+
+int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, struct err *err)
+{
+	size_t root;
+	struct stat st;
+	int r = add_file(s, d->root, d->config, &root);
+
+	*ret_imports = false;
+	if (r < 0)
+		return err_sysf(err, -r, "%s", d->config);
+	if (lstat(s->files[0].path, &st) < 0 && errno == ENOENT)
+		return 0;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct toml_node *imports;
+
+		r = read_file(&s->files[i], d->root, err);
+		if (r < 0)
+			return r;
+		imports = toml_get(s->files[i].doc, toml_root(s->files[i].doc), "imports");
+		if (imports && imports->type != TOML_ARRAY) {
+			*ret_imports = true;
+			return err_setf(err, ERR_INVALID, EINVAL,
+				"%s, line %u: imports is no array", s->files[i].path,
+				imports->line);
+		}
+		for (const struct toml_node *n = imports ? imports->first : NULL; n; n = n->next) {
+			r = resolve_import(s, i, d->root, n, ret_imports, err);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* The bytes of one file with its imports replaced by the descriptors that stand for them. */
+static int write_file(int fd, const struct conf_file *f, const char *text, size_t len,
+	const struct toml_node *imports, const int *fds)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT(CONFSET_FILE_MAX + (1UL << 20));
+	int r;
+
+	if (!imports)
+		return file_write_all(fd, text, len);
+	r = buf_append(&b, text, imports->begin);
+	if (r == 0)
+		r = buf_append_str(&b, "[");
+	for (size_t i = 0; i < f->n_imports && r == 0; i++)
+		r = buf_printf(
+			&b, "%s\"/proc/%d/fd/%d\"", i ? ", " : "", getpid(), fds[f->imports[i]]);
+	if (r == 0)
+		r = buf_append_str(&b, "]");
+	if (r == 0)
+		r = buf_append(&b, text + imports->end, len - imports->end);
+	return r < 0 ? r : file_write_all(fd, b.data, b.len);
+}
+
+static int fill_file(const struct conf_file *f, const char *text, size_t len, const int *fds,
+	int fd, struct err *err)
+{
+	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
+	int r;
+
+	/* parsed anew: a candidate's bytes are not where the file's were */
+	r = toml_parse(f->path, text, len, TOML_LENIENT, &doc, err);
+	if (r < 0)
+		return r;
+	r = write_file(fd, f, text, len, toml_get(doc, toml_root(doc), "imports"), fds);
+	return r < 0 ? err_sysf(err, -r, "%s: candidate in memory", f->path) : 0;
+}
+
+/*
+ * All files as memory files that /proc/PID/fd names: the program reads them like any other file,
+ * wherever the real ones lie (--root) and whatever is to be tried.
+ */
+static int fill_files(const struct confset *s, size_t index, const char *text, size_t len, int *fds,
+	struct err *err)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		fds[i] = memfd_create("config.toml", MFD_CLOEXEC);
+		if (fds[i] < 0)
+			return err_sysf(err, errno, "memfd_create");
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		const struct conf_file *f = &s->files[i];
+		bool other = text && i == index;
+		int r = fill_file(f,
+			other     ? text
+			: f->text ? f->text
+				  : "",
+			other ? len : f->len, fds, fds[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int run_dump(const struct daemon *d, char *const *argv, char **ret_text,
+	struct toml_doc **ret_doc, struct err *err)
+{
+	_cleanup_(child_result_done) struct child_result res = CHILD_RESULT_INIT;
+	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
+	struct child_spec spec = {.path = d->program, .argv = argv, .timeout_s = 60};
+	int r = child_must(&spec, &res, err);
+
+	if (r < 0)
+		return r;
+	if (!res.out.data)
+		return err_setf(
+			err, ERR_PRECONDITION, EIO, "%s config dump says nothing", d->program);
+	r = toml_parse("containerd config dump", res.out.data, res.out.len, 0, &doc, err);
+	if (r < 0)
+		return r;
+	*ret_text = TAKE_PTR(res.out.data);
+	*ret_doc = TAKE_PTR(doc);
+	return 0;
+}
+
+int confset_dump(const struct daemon *d, const struct confset *s, size_t index, const char *text,
+	size_t len, char **ret_text, struct toml_doc **ret_doc, struct err *err)
+{
+	_cleanup_free_ int *fds = NULL;
+	char path[64];
+	char *dump[] = {(char *)"containerd", (char *)"--config", path, (char *)"config",
+		(char *)"dump", NULL};
+	char *defaults[] = {(char *)"containerd", (char *)"config", (char *)"default", NULL};
+	int r;
+
+	if (!text && !s->files[0].exists)
+		return run_dump(d, defaults, ret_text, ret_doc, err);
+	fds = malloc(s->n * sizeof(*fds));
+	if (!fds)
+		return err_sysf(err, ENOMEM, "containerd config dump");
+	for (size_t i = 0; i < s->n; i++)
+		fds[i] = -EBADF;
+	r = fill_files(s, index, text, len, fds, err);
+	if (r == 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fds[0]);
+		r = run_dump(d, dump, ret_text, ret_doc, err);
+	}
+	for (size_t i = 0; i < s->n; i++)
+		fd_close(&fds[i]);
+	return r;
+}

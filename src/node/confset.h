@@ -1,0 +1,62 @@
+/*
+ * containerd's configuration as it reads it: the root file and, breadth first, what `imports`
+ * names. Nothing here writes; a candidate (one file with other bytes) is shown to the daemon's own
+ * program from memory, so that even `plan` proves what it says without touching the disk.
+ *
+ * Rules of imports (cmd/containerd/server/config of 1.6 … 2.3, measured): a relative name belongs
+ * to the importing file's directory; a '*' makes it a glob (sorted; '*' matches dot files too),
+ * without one '?' and '[' are plain; each file is read once; a glob may match nothing, a plain name
+ * must exist.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/err.h"
+#include "node/daemon.h"
+#include "node/toml.h"
+
+enum {
+	CONFSET_FILES_MAX = 256,
+	CONFSET_FILE_MAX = 16 << 20, /* bytes of one file */
+};
+
+struct conf_file {
+	char *name; /* as the daemon sees it */
+	char *path; /* with the --root in front */
+	bool exists;
+	char *text;
+	size_t len;
+	struct toml_doc *doc;
+	size_t *imports; /* indices of confset.files, in the order of reading */
+	size_t n_imports;
+};
+
+struct confset {
+	struct conf_file *files; /* [0] is the root */
+	size_t n;
+};
+
+#define CONFSET_INIT          \
+	{                     \
+		.files = NULL \
+	}
+
+/*
+ * Reads all files. A root that does not exist is one file with exists = false and no text.
+ * ERR_INVALID with file and line for a syntax error or an import that is missing; `ret_imports`
+ * tells the latter.
+ */
+int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, struct err *err);
+void confset_done(struct confset *s);
+
+/*
+ * The daemon's own view (`containerd config dump`) of the set, with the bytes of file `index`
+ * replaced by text (NULL: none is replaced). *ret_text holds the bytes that *ret_doc points into;
+ * the caller frees both. If nothing at all is configured it is `config default`.
+ */
+int confset_dump(const struct daemon *d, const struct confset *s, size_t index, const char *text,
+	size_t len, char **ret_text, struct toml_doc **ret_doc, struct err *err);
+
+/* Names that `pattern` (with a '*') matches below `root`, sorted, in a new vector. */
+int confset_glob(const char *root, const char *pattern, char ***ret_names);

@@ -1,0 +1,14 @@
+/* What the files of the `containerd` commands share; nobody else includes it. */
+#pragma once
+
+#include <stdbool.h>
+#include "node/plan.h"
+
+/* The planned change on stdout, coloured on a terminal. */
+void containerd_print_diff(const struct plan *p);
+
+/* Whether the shim lies where containerd looks for it. */
+bool containerd_find_shim(const char *root);
+
+/* The daemon's gRPC socket as its dump has it; points into the dump or is the default. */
+const char *containerd_address(const struct toml_doc *dump);

@@ -1,0 +1,111 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "node/change.h"
+#include "node/containerd.h"
+#include "node/containerd_impl.h"
+#include "node/health.h"
+
+enum { CHECK_TIMEOUT_S = 10 };
+
+/* The running daemon has the runtime. */
+static int verify_live(const struct plan *p, struct report *rep)
+{
+	struct health_want want = {
+		.address = p->address, .default_runtime = p->default_runtime, .handler = 1};
+	struct err err = ERR_INIT;
+
+	if (health_wait(&p->daemon, &want, CHECK_TIMEOUT_S, &err) == 0)
+		return report_set(rep, REASON_OK,
+			"containerd %s runs with the runtime \"" STANZA_HANDLER "\"",
+			p->daemon.version);
+	return report_set(rep,
+		err.kind == ERR_NOT_FOUND ? REASON_E_NOT_LOADED : REASON_E_NOT_HEALTHY, "%s",
+		err.text);
+}
+
+static int verify(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	(void)plan_make(args, p, rep);
+	if (rep->reason == REASON_NO_CONTAINERD)
+		return report_set(
+			rep, REASON_E_NO_CONTAINERD, "there is no containerd on this node");
+	if (rep->reason == REASON_CHANGE)
+		return report_set(rep,
+			p->has_block ? REASON_E_NOT_EFFECTIVE : REASON_E_NOT_CONFIGURED,
+			p->has_block
+				? "%s: the reaper block is there but does not do what it should"
+				: "%s: the runtime \"" STANZA_HANDLER "\" is not configured",
+			rep->config);
+	if (report_is_error(rep->reason))
+		return report_exit(rep->reason);
+	if (!containerd_find_shim(p->daemon.root)) {
+		if (!args->root)
+			return report_set(rep, REASON_E_NO_SHIM,
+				"the runtime is configured, but containerd-shim-reaper-v2 is not "
+				"installed");
+		report_note(
+			rep, "containerd-shim-reaper-v2 is not installed below %s", p->daemon.root);
+	}
+	if (change_is_live(args, &p->daemon))
+		return verify_live(p, rep);
+	if (!args->root)
+		report_note(rep,
+			"containerd does not run as a unit here: only its files were looked at");
+	return report_exit(rep->reason);
+}
+
+int containerd_verify(const struct cli_args *args)
+{
+	_cleanup_(plan_done) struct plan plan = PLAN_INIT;
+	_cleanup_(report_done) struct report rep = REPORT_INIT;
+
+	(void)verify(args, &plan, &rep);
+	return report_print(&rep, args->json);
+}
+
+static void note_journal(const struct plan *p, struct report *rep)
+{
+	_cleanup_(journal_done) struct journal j = JOURNAL_INIT;
+	struct err err = ERR_INIT;
+	int r = journal_load(p->daemon.root, &j, &err);
+
+	if (r < 0)
+		report_note(rep, "%s", err.text);
+	if (r <= 0)
+		return;
+	report_note(rep, "written %s for containerd %s; an undo gives back %s%s",
+		j.time ? j.time : "?", j.containerd ? j.containerd : "?",
+		j.created ? "the absence of the file" : JOURNAL_DIR "/backups/",
+		j.created || !j.backup ? "" : j.backup);
+	if (j.phase == JOURNAL_INTENT)
+		report_note(rep, "a run was interrupted: the next apply or undo puts that right");
+}
+
+/* Tells what is the case; never an error of its own, so that it can be asked at any time. */
+int containerd_status(const struct cli_args *args)
+{
+	_cleanup_(plan_done) struct plan plan = PLAN_INIT;
+	_cleanup_(report_done) struct report rep = REPORT_INIT;
+	const struct daemon *d = &plan.daemon;
+
+	(void)verify(args, &plan, &rep);
+	if (d->program && !args->json) {
+		(void)printf("containerd  %s (%s)\n", d->version, d->program);
+		(void)printf("unit        %s, %s\n", d->unit,
+			args->root    ? "not asked"
+			: !d->systemd ? "no systemd answers"
+			: !d->loaded  ? "not there"
+			: d->active   ? "active"
+				      : "not active");
+		(void)printf("file        %s%s\n", rep.config,
+			plan.set.n && plan.set.files[0].exists ? "" : " (does not exist)");
+	}
+	note_journal(&plan, &rep);
+	(void)report_print(&rep, args->json);
+	return REPORT_OK;
+}

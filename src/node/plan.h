@@ -1,0 +1,45 @@
+/*
+ * What has to be done to containerd's configuration, found without writing anything: which file,
+ * which bytes instead of which, and the proof by the daemon's own program that the difference is
+ * our runtime and nothing else. docs/CONFIG-MERGE.md tells the reasons.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "node/cli.h"
+#include "node/confset.h"
+#include "node/daemon.h"
+#include "node/report.h"
+#include "node/stanza.h"
+
+struct plan {
+	struct daemon daemon;
+	struct confset set;
+	size_t target;    /* index of the file that the daemon takes the runtimes from */
+	unsigned version; /* of that file; 0: it has none (yet) */
+	bool has_block;   /* in the target file, before */
+	struct stanza_block block;
+	bool write;  /* the bytes below are to be written */
+	bool create; /* the file does not exist */
+	char *after; /* the whole file afterwards */
+	size_t after_len;
+	size_t at, cut, add; /* `cut` bytes at `at` of the old text become `add` bytes of `after` */
+	char *default_runtime;
+	char *address; /* of the daemon's gRPC socket */
+};
+
+#define PLAN_INIT                                          \
+	{                                                  \
+		.daemon = DAEMON_INIT, .set = CONFSET_INIT \
+	}
+
+/*
+ * Fills the plan and the report: REASON_CHANGE with plan->write, REASON_OK or REASON_ADOPTED when
+ * nothing is to be done, REASON_NO_CONTAINERD, or a refusal. Returns the report's exit status.
+ */
+int plan_make(const struct cli_args *args, struct plan *p, struct report *rep);
+void plan_done(struct plan *p);
+
+/* The file to be changed. */
+const struct conf_file *plan_file(const struct plan *p);

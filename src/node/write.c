@@ -1,0 +1,267 @@
+#include "node/write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "node/confset.h"
+#include "node/root.h"
+
+enum { ATTR_NAMES_MAX = 64 << 10, ATTR_VALUE_MAX = 64 << 10 };
+
+/* Not ".toml" at its end: no import pattern of anybody's loads it. One at a time, under the lock.
+ */
+#define TMP_PREFIX ".reaper-new."
+
+void write_job_done(struct write_job *job)
+{
+	if (job->tmp)
+		(void)unlink(job->tmp);
+	if (job->dirs_made > 0)
+		root_rmdirs(job->root, job->dir, job->dirs_made); /* only what is empty goes */
+	free(job->path);
+	free(job->tmp);
+	free(job->dir);
+	*job = (struct write_job)WRITE_JOB_INIT;
+}
+
+static int tmp_name(const char *path, char **ret)
+{
+	const char *slash = strrchr(path, '/');
+
+	return str_printf(ret, "%.*s/" TMP_PREFIX "%s", (int)(slash - path), path, slash + 1);
+}
+
+void write_sweep(const char *path)
+{
+	_cleanup_free_ char *tmp = NULL;
+
+	if (tmp_name(path, &tmp) == 0)
+		(void)unlink(tmp);
+}
+
+static int hash_fd(int fd, char ret_hex[65])
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	r = file_read_fd(fd, "file", CONFSET_FILE_MAX, &text, &len, NULL);
+	if (r == 0)
+		sha256_hex(text, len, ret_hex);
+	return r;
+}
+
+int write_hash(const char *path, char ret_hex[65])
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : hash_fd(fd, ret_hex);
+}
+
+static int sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	_cleanup_close_ int fd = -EBADF;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+int write_unlink(const char *path, struct err *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sysf(err, errno, "removing %s", path);
+	(void)sync_directory(path);
+	return 0;
+}
+
+/* Labels, ACLs and user attributes. One that this file system or user may not set is an error: a
+ * file with fewer rules than before is not the same file. */
+static int copy_xattrs(int from, int to)
+{
+	_cleanup_free_ char *names = malloc(ATTR_NAMES_MAX), *value = malloc(ATTR_VALUE_MAX);
+	ssize_t n;
+
+	if (!names || !value)
+		return -ENOMEM;
+	n = flistxattr(from, names, ATTR_NAMES_MAX);
+	if (n < 0)
+		return errno == EOPNOTSUPP ? 0 : -errno;
+	for (char *name = names; name < names + n; name += strlen(name) + 1) {
+		char there[256];
+		ssize_t len = fgetxattr(from, name, value, ATTR_VALUE_MAX);
+
+		if (len < 0)
+			return -errno;
+		/* a label that the new file was born with need not be (and may not be) set again */
+		if (len <= (ssize_t)sizeof(there) &&
+			fgetxattr(to, name, there, sizeof(there)) == len &&
+			memcmp(there, value, (size_t)len) == 0)
+			continue;
+		if (fsetxattr(to, name, value, (size_t)len, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int fill_tmp(struct write_job *job, int from, struct err *err)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int r;
+
+	(void)unlink(job->tmp); /* of a run that was killed: the lock is ours */
+	fd = open(job->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sysf(err, errno, "%s", job->tmp);
+	r = file_write_all(fd, job->data, job->len);
+	/* owner first: changing it takes set-id bits away */
+	if (r == 0 && fchown(fd, job->uid, job->gid) < 0)
+		r = -errno;
+	if (r == 0 && from >= 0)
+		r = copy_xattrs(from, fd);
+	if (r == 0 && fchmod(fd, job->mode) < 0)
+		r = -errno;
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(job->tmp);
+	return r < 0 ? err_sysf(err, -r, "%s", job->tmp) : 0;
+}
+
+static int prepare_existing(struct write_job *job, int fd, struct err *err)
+{
+	char hash[65];
+	struct stat st;
+	int r = hash_fd(fd, hash);
+
+	if (r == 0)
+		r = root_real_path(fd, &job->path);
+	if (r < 0 || fstat(fd, &st) < 0)
+		return err_sysf(err, r < 0 ? -r : errno, "reading the file again");
+	if (!str_eq(hash, job->before))
+		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s was changed by somebody else",
+			job->path);
+	job->mode = st.st_mode & 07777;
+	job->uid = st.st_uid;
+	job->gid = st.st_gid;
+	if (access(job->path, W_OK) < 0) /* root too: read-only file system, immutable file */
+		return err_sysf(err, errno, "%s", job->path);
+	if (st.st_nlink > 1)
+		return 0; /* a rename would split the two names */
+	r = tmp_name(job->path, &job->tmp);
+	return r < 0 ? err_sysf(err, -r, "%s", job->path) : fill_tmp(job, fd, err);
+}
+
+static int prepare_new(struct write_job *job, const char *name, struct err *err)
+{
+	int r;
+
+	r = str_printf(&job->path, "%s%s", job->root, name);
+	if (r == 0)
+		r = tmp_name(job->path, &job->tmp);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", name);
+	job->create = true;
+	job->mode = 0644;
+	job->uid = geteuid();
+	job->gid = getegid();
+	r = root_mkdirs(job->root, job->dir, 0755, 0755);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", job->dir);
+	job->dirs_made = r;
+	return fill_tmp(job, -1, err);
+}
+
+int write_prepare(struct write_job *job, const char *root, const char *name, const char *before,
+	const char *data, size_t len, struct err *err)
+{
+	_cleanup_close_ int fd = -EBADF;
+	const char *slash = strrchr(name, '/');
+
+	job->root = root;
+	job->data = data;
+	job->len = len;
+	job->dir = strndup(name, slash == name ? 1 : (size_t)(slash - name));
+	if (!job->dir)
+		return err_sysf(err, ENOMEM, "%s", name);
+	fd = root_open(root, name, O_RDONLY | O_NONBLOCK);
+	if (fd < 0 && fd != -ENOENT)
+		return err_sysf(err, -fd, "%s%s", root, name);
+	if ((fd < 0) != (before == NULL))
+		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s%s %s", root, name,
+			before ? "is gone" : "has come into being");
+	if (!before)
+		return prepare_new(job, name, err);
+	memcpy(job->before, before, sizeof(job->before));
+	return prepare_existing(job, fd, err);
+}
+
+static int write_in_place(struct write_job *job, struct err *err)
+{
+	_cleanup_close_ int fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0)
+		return err_sysf(err, errno, "%s", job->path);
+	r = file_write_all(fd, job->data, job->len);
+	if (r == 0 && (ftruncate(fd, (off_t)job->len) < 0 || fsync(fd) < 0))
+		r = -errno;
+	return r < 0 ? err_sysf(err, -r, "writing into %s", job->path) : 0;
+}
+
+static int commit_new(struct write_job *job)
+{
+	int r = renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_NOREPLACE) < 0 ? -errno
+											 : 0;
+
+	if (r == -EINVAL) /* a file system without it: a link has the same guarantee */
+		r = link(job->tmp, job->path) < 0 ? -errno : unlink(job->tmp) < 0 ? -errno : 0;
+	return r == -EEXIST ? -ESTALE : r;
+}
+
+int write_commit(struct write_job *job, struct err *err)
+{
+	char hash[65];
+	int r;
+
+	if (job->create) {
+		r = commit_new(job);
+		if (r == 0)
+			job->dirs_made = 0;
+	} else {
+		/* as late as can be: who writes without our lock is seen up to here */
+		r = write_hash(job->path, hash);
+		if (r == 0 && !str_eq(hash, job->before))
+			r = -ESTALE;
+		if (r == 0 && job->tmp)
+			r = rename(job->tmp, job->path) < 0 ? -errno : 0;
+		if (r == -EBUSY || (r == 0 && !job->tmp))
+			return write_in_place(job, err);
+	}
+	if (r == -ESTALE)
+		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s was changed by somebody else",
+			job->path);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", job->path);
+	free(job->tmp);
+	job->tmp = NULL;
+	(void)sync_directory(job->path);
+	return 0;
+}
