@@ -115,9 +115,10 @@ static int put_request(struct buf *out, const char *method, const void *message,
 	 * side */
 	static const unsigned char settings[] = {0, 4, 0x01, 0, 0, 0};
 	static const unsigned char window[] = {0x01, 0, 0, 0};
-	static const char *const headers[][2] = {{":method", "POST"}, {":scheme", "http"},
-		{":authority", "localhost"}, {"content-type", "application/grpc"},
-		{"te", "trailers"}};
+	/* the names with a colon must come first */
+	const char *const headers[][2] = {{":method", "POST"}, {":scheme", "http"},
+		{":path", method}, {":authority", "localhost"},
+		{"content-type", "application/grpc"}, {"te", "trailers"}};
 	_cleanup_(buf_done) struct buf head = BUF_INIT(4096), body = BUF_INIT(FRAME_PAYLOAD_MAX);
 	unsigned char prefix[5] = {0, (unsigned char)(len >> 24), (unsigned char)(len >> 16),
 		(unsigned char)(len >> 8), (unsigned char)len};
@@ -125,8 +126,6 @@ static int put_request(struct buf *out, const char *method, const void *message,
 
 	for (size_t i = 0; i < ARRAY_LEN(headers) && r == 0; i++)
 		r = put_header(&head, headers[i][0], headers[i][1]);
-	if (r == 0)
-		r = put_header(&head, ":path", method);
 	if (r == 0)
 		r = buf_append(&body, prefix, sizeof(prefix));
 	if (r == 0)
