@@ -209,17 +209,14 @@ static int check_version(const struct json_ref *root, struct err *err)
 		(unsigned long long)version, STORE_RECORD_VERSION);
 }
 
-int store_record_read(int bundle_fd, struct store_record *ret_record, struct err *err)
+int store_record_parse(
+	const char *text, size_t len, struct store_record *ret_record, struct err *err)
 {
 	_cleanup_json_ struct json_ref root = {.value = NULL};
-	_cleanup_free_ char *text = NULL;
 	struct store_record rec = STORE_RECORD_INIT;
 	struct reading rd = {.first = ERR_INIT};
-	size_t len = 0;
-	int r = file_read_at(bundle_fd, STORE_RECORD_NAME, STORE_RECORD_MAX, &text, &len, err);
+	int r = json_parse(text, len, STORE_RECORD_NAME, &root, err);
 
-	if (r == 0)
-		r = json_parse(text, len, STORE_RECORD_NAME, &root, err);
 	if (r == 0)
 		r = check_version(&root, err);
 	if (r < 0)
@@ -240,6 +237,15 @@ int store_record_read(int bundle_fd, struct store_record *ret_record, struct err
 	if (err)
 		*err = rd.first;
 	return STORE_RECORD_PARTIAL;
+}
+
+int store_record_read(int bundle_fd, struct store_record *ret_record, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	int r = file_read_at(bundle_fd, STORE_RECORD_NAME, STORE_RECORD_MAX, &text, &len, err);
+
+	return r < 0 ? r : store_record_parse(text, len, ret_record, err);
 }
 
 void store_record_done(struct store_record *record)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -56,4 +57,9 @@ enum { STORE_RECORD_PARTIAL = 1 };
  * boot is answered as init_pid 0: its pid means nothing any more.
  */
 int store_record_read(int bundle_fd, struct store_record *ret_record, struct err *err);
+
+/* The same for text in memory. */
+int store_record_parse(
+	const char *text, size_t len, struct store_record *ret_record, struct err *err);
+
 void store_record_done(struct store_record *record);
