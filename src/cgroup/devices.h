@@ -25,14 +25,22 @@ struct cgroup_device_rule {
 
 enum { CGROUP_DEVICE_RULES_MAX = 1024 };
 
+/*
+ * What every workload may use on top of its spec's rules, as with runc (libcontainer/specconv
+ * AllowedDevices): making nodes, null, zero, full, random, urandom, tty, console, ptmx, pts. The
+ * caller puts them behind the spec's own rules.
+ */
+extern const struct cgroup_device_rule cgroup_device_defaults[];
+extern const size_t cgroup_device_defaults_n;
+
 /* "rwm" in any order as bits. -EINVAL for anything else and for "". */
 int cgroup_device_access_parse(const char *access, uint32_t *ret_access);
 
 /*
- * Applies the rules in their order, the last one that matches wins, nothing matches: denied (the
- * first rule of containerd's specs denies everything anyway). No rules: nothing is restricted and
- * nothing is done. v1: devices.deny and devices.allow; v2: a BPF program on the directory, which
- * replaces the one we put there before.
+ * Applies the rules in their order; for each of mknod, read, write the last rule that matches
+ * wins; nothing matches: denied (the first rule of containerd's specs denies everything anyway). No
+ * rules: nothing is restricted and nothing is done. v1: devices.deny and devices.allow; v2: a BPF
+ * program on the directory, which replaces the one we put there before.
  *
  * -EOPNOTSUPP with ERR_UNIMPLEMENTED: this host cannot enforce them (no devices hierarchy, and no
  * cgroup2 or BPF refused); the caller falls back to a view without usable device nodes. Other

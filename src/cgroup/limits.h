@@ -13,21 +13,20 @@
 
 /* One number of linux.resources each; units and special values are the runtime-spec's. */
 enum cgroup_limit {
-	CGROUP_CPU_SHARES,                /* 2…262144; 0 means not set */
-	CGROUP_CPU_QUOTA,                 /* microseconds per period, -1: none, 0: not set */
-	CGROUP_CPU_PERIOD,                /* microseconds, 0: not set */
-	CGROUP_CPU_BURST,                 /* microseconds */
-	CGROUP_CPU_RT_RUNTIME,            /* microseconds; v1 only */
-	CGROUP_CPU_RT_PERIOD,             /* microseconds; v1 only */
-	CGROUP_CPU_IDLE,                  /* 0 or 1 */
-	CGROUP_MEMORY_LIMIT,              /* bytes, -1: none, 0: not set */
-	CGROUP_MEMORY_SWAP,               /* bytes of memory + swap, -1: none, 0: not set */
-	CGROUP_MEMORY_RESERVATION,        /* bytes, -1: none */
-	CGROUP_MEMORY_SWAPPINESS,         /* 0…100; v1 only */
-	CGROUP_MEMORY_NO_OOM_KILL,        /* 1: disableOOMKiller; v1 only */
-	CGROUP_MEMORY_NO_HIERARCHY_CHECK, /* 1: checkBeforeUpdate: refuse a limit below the usage */
-	CGROUP_PIDS_LIMIT,                /* processes, <= 0: none */
-	CGROUP_BLKIO_WEIGHT,              /* 10…1000 */
+	CGROUP_CPU_SHARES,         /* 2…262144; 0 means not set */
+	CGROUP_CPU_QUOTA,          /* microseconds per period, -1: none, 0: not set */
+	CGROUP_CPU_PERIOD,         /* microseconds, 0: not set */
+	CGROUP_CPU_BURST,          /* microseconds */
+	CGROUP_CPU_RT_RUNTIME,     /* microseconds; v1 only */
+	CGROUP_CPU_RT_PERIOD,      /* microseconds; v1 only */
+	CGROUP_CPU_IDLE,           /* 0 or 1 */
+	CGROUP_MEMORY_LIMIT,       /* bytes, -1: none, 0: not set */
+	CGROUP_MEMORY_SWAP,        /* bytes of memory + swap, -1: none, 0: not set */
+	CGROUP_MEMORY_RESERVATION, /* bytes, -1: none */
+	CGROUP_MEMORY_SWAPPINESS,  /* 0…100; v1 only */
+	CGROUP_MEMORY_NO_OOM_KILL, /* 1: disableOOMKiller; v1 only */
+	CGROUP_PIDS_LIMIT,         /* processes, <= 0: none */
+	CGROUP_BLKIO_WEIGHT,       /* 10…1000 */
 	_CGROUP_LIMIT_MAX
 };
 

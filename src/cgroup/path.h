@@ -24,6 +24,9 @@ struct cgroup_path {
 	char *path;  /* begins with '/', at least one component, no "//", "." or ".." in it */
 	char *slice; /* systemd form only, else NULL: the slice that holds the scope */
 	char *unit;  /* systemd form only, else NULL: "cri-containerd-ID.scope" */
+	/* The parents are nobody else's either and go when they are empty: the default below
+	 * /reaper, and /NAMESPACE/ID, which is what ctr asks for. */
+	bool own_parents;
 };
 
 #define CGROUP_PATH_INIT \

@@ -1,0 +1,1 @@
+reaper_room(cgroup DEPS base)
