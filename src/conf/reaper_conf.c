@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/macro.h"
@@ -195,13 +197,37 @@ int reaper_conf_parse(const char *text, size_t len, const char *path, struct rea
 	return 0;
 }
 
+/* The file decides what root does on this node: nobody else may be able to change it. */
+static int check_owner(int fd, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sysf(err, errno, "%s", path);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return err_setf(err, ERR_PRECONDITION, EPERM,
+			"%s: belongs to uid %u: chown root it", path, st.st_uid);
+	if (st.st_mode & S_IWOTH)
+		return err_setf(err, ERR_PRECONDITION, EPERM,
+			"%s: everybody may write it: chmod o-w it", path);
+	return 0;
+}
+
 int reaper_conf_load(const char *path, struct reaper_conf *ret_conf, struct err *err)
 {
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
-	int r = file_read_at(AT_FDCWD, path, CONF_FILE_MAX, &text, &len, err);
+	int r;
 
-	if (r < 0 && r != -ENOENT)
+	if (fd < 0 && errno == ENOENT)
+		return reaper_conf_parse("", 0, path, ret_conf, err);
+	if (fd < 0)
+		return err_sysf(err, errno, "%s", path);
+	r = check_owner(fd, path, err);
+	if (r == 0)
+		r = file_read_fd(fd, path, CONF_FILE_MAX, &text, &len, err);
+	if (r < 0)
 		return r;
 	return reaper_conf_parse(text ? text : "", len, path, ret_conf, err);
 }

@@ -41,7 +41,10 @@ struct reaper_conf {
 int reaper_conf_parse(const char *text, size_t len, const char *path, struct reaper_conf *ret_conf,
 	struct err *err);
 
-/* The same for a file. One that does not exist is empty. */
+/*
+ * The same for a file. One that does not exist is empty; one that does not belong to root (or the
+ * caller) or that everybody may write is refused with ERR_PRECONDITION: it decides what root does.
+ */
 int reaper_conf_load(const char *path, struct reaper_conf *ret_conf, struct err *err);
 
 void reaper_conf_done(struct reaper_conf *conf);

@@ -18,14 +18,15 @@ static const char *const capabilities[] = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP
 	"CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ",
 	"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", NULL};
 
-/* Options of a mount that mean something to mount/; "rro" is what CRI looks for before it lets a
- * pod ask for recursively read-only volumes. */
-static const char *const mount_options[] = {"async", "atime", "bind", "dev", "diratime", "dirsync",
-	"exec", "nodev", "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid",
+/* Words that mount/options.c takes for flags. "rro" is what CRI looks for before it lets a pod ask
+ * for recursively read-only volumes. */
+static const char *const mount_options[] = {"async", "atime", "bind", "defaults", "dev", "diratime",
+	"dirsync", "exec", "iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime",
+	"noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid",
 	"nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec",
 	"rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
 	"rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
-	"rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "slave",
+	"rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave",
 	"strictatime", "suid", "symfollow", "sync", "unbindable", NULL};
 
 static const char *const seccomp_actions[] = {"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -139,4 +140,33 @@ Test(conf_reaper_conf, takes_a_missing_file_for_an_empty_one_and_a_directory_for
 	reaper_conf_done(&conf);
 	cr_assert_lt(reaper_conf_load("/", &conf, &err), 0);
 	reaper_conf_done(NULL);
+}
+
+Test(conf_reaper_conf, refuses_a_file_that_others_may_change)
+{
+	_cleanup_(reaper_conf_done) struct reaper_conf conf = REAPER_CONF_INIT;
+	char path[] = "/tmp/reaper-conf-XXXXXX";
+	struct err err = ERR_INIT;
+	int fd = mkstemp(path);
+
+	cr_assert_eq(write(fd, "A=1\n", 4), 4);
+	cr_assert_eq(reaper_conf_load(path, &conf, &err), 0, "%s", err.text);
+	cr_assert_eq(conf.n, 1);
+	reaper_conf_done(&conf);
+	cr_assert_eq(fchmod(fd, 0664), 0);
+	cr_assert_eq(reaper_conf_load(path, &conf, &err), 0);
+	reaper_conf_done(&conf);
+	cr_assert_eq(fchmod(fd, 0666), 0);
+	cr_assert_lt(reaper_conf_load(path, &conf, &err), 0);
+	cr_assert(strstr(err.text, ": everybody may write it: chmod o-w it"), "%s", err.text);
+	cr_assert_eq(err.kind, ERR_PRECONDITION);
+	cr_assert_eq(fchmod(fd, 0600), 0);
+	if (geteuid() == 0) {
+		cr_assert_eq(fchown(fd, 12345, -1), 0);
+		cr_assert_lt(reaper_conf_load(path, &conf, &err), 0);
+		cr_assert(
+			strstr(err.text, ": belongs to uid 12345: chown root it"), "%s", err.text);
+	}
+	(void)unlink(path);
+	(void)close(fd);
 }
