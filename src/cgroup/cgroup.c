@@ -172,10 +172,11 @@ static int dir_from_str(const char *s, struct cgroup_dir *ret_dir, struct err *e
 	_cleanup_free_ char *path = NULL;
 	const char *mark = strstr(s, MARK);
 	size_t keep;
-	long type;
+	long type = 0;
 	int r;
 
-	if (s[0] != '/' || has_dot_dot(s) || str_has_suffix(s, "/"))
+	/* a mark at the very front would make the root itself what is ours */
+	if (s[0] != '/' || mark == s || has_dot_dot(s) || str_has_suffix(s, "/"))
 		return err_setf(err, ERR_INVALID, EINVAL, "\"%s\" is no cgroup directory", s);
 	if (mark)
 		r = str_printf(&path, "%.*s/%s", (int)(mark - s), s, mark + strlen(MARK));
@@ -184,8 +185,7 @@ static int dir_from_str(const char *s, struct cgroup_dir *ret_dir, struct err *e
 	if (r < 0)
 		return err_sysf(err, -r, "%s", s);
 	keep = mark ? (size_t)(mark - s) : (size_t)(strrchr(path, '/') - path);
-	type = 0;
-	r = keep > 0 ? filesystem_type(path, &type) : 0;
+	r = filesystem_type(path, &type);
 	if (r < 0)
 		return err_sysf(err, -r, "%s", path);
 	if (keep == 0 || strstr(path, MARK) ||
