@@ -1,0 +1,164 @@
+#include "confine/caps.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#define CAP_MASK(n) (1ULL << (unsigned)(n))
+
+/* The highest number this kernel knows; newer kernels than our headers have more bits, which stay
+ * unnamed. */
+static int last_cap(void)
+{
+	int last = CAP_LAST_CAP;
+
+	while (last < 62 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
+		last++;
+	while (last > 0 && prctl(PR_CAPBSET_READ, last, 0, 0, 0) < 0)
+		last--;
+	return last;
+}
+
+int confine_caps_add(uint64_t *set, const char *name, struct err *err)
+{
+	char lower[64];
+	cap_value_t value;
+	size_t i;
+
+	for (i = 0; name[i] && i + 1 < sizeof(lower); i++)
+		lower[i] = (char)tolower((unsigned char)name[i]);
+	lower[i] = '\0';
+	if (name[i] || cap_from_name(lower, &value) < 0 || value < 0 || value > 62)
+		return err_setf(err, ERR_INVALID, EINVAL, "capability %.64s: unknown here", name);
+	*set |= CAP_MASK(value);
+	return 0;
+}
+
+int confine_caps_format(uint64_t set, char **ret_text)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT(4096);
+	int r = 0;
+
+	for (int n = 0; r == 0 && n < 63; n++) {
+		char *name, *p;
+
+		if (!(set & CAP_MASK(n)))
+			continue;
+		name = cap_to_name(n);
+		if (!name)
+			return -ENOMEM;
+		for (p = name; *p; p++)
+			*p = (char)toupper((unsigned char)*p);
+		r = buf_printf(&b, "%s%s", b.len > 0 ? ", " : "", name);
+		(void)cap_free(name);
+	}
+	if (r == 0 && b.len == 0)
+		r = buf_append_str(&b, "none");
+	if (r < 0)
+		return r;
+	*ret_text = TAKE_PTR(b.data);
+	return 0;
+}
+
+/* capget/capset in their 64-bit form: two words of 32 bits. */
+struct cap_words {
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct data[2];
+};
+
+static int get_words(struct cap_words *w)
+{
+	*w = (struct cap_words) {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+	return syscall(SYS_capget, &w->header, w->data) < 0 ? -errno : 0;
+}
+
+int confine_caps_available(uint64_t *ret_set, struct err *err)
+{
+	struct cap_words w;
+	uint64_t permitted, bounding = 0;
+	int r = get_words(&w);
+
+	if (r < 0)
+		return err_sysf(err, -r, "capget");
+	permitted = w.data[0].permitted | (uint64_t)w.data[1].permitted << 32;
+	for (int n = 0, last = last_cap(); n <= last; n++) {
+		if (prctl(PR_CAPBSET_READ, n, 0, 0, 0) == 1)
+			bounding |= CAP_MASK(n);
+	}
+	*ret_set = permitted & bounding;
+	return 0;
+}
+
+void confine_caps_fit(struct confine_caps *caps, uint64_t available, uint64_t *ret_missing)
+{
+	uint64_t *sets[] = {&caps->effective, &caps->permitted, &caps->inheritable, &caps->bounding,
+		&caps->ambient};
+
+	*ret_missing = 0;
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		*ret_missing |= *sets[i] & ~available;
+		*sets[i] &= available;
+	}
+}
+
+bool confine_caps_is_all(const struct confine_caps *caps, uint64_t available)
+{
+	return (caps->bounding & available) == available;
+}
+
+int confine_caps_bound(const struct confine_caps *caps, struct err *err)
+{
+	for (int n = 0, last = last_cap(); n <= last; n++) {
+		if (caps->bounding & CAP_MASK(n))
+			continue;
+		if (prctl(PR_CAPBSET_READ, n, 0, 0, 0) != 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, n, 0, 0, 0) < 0)
+			return err_sysf(
+				err, errno, "dropping capability %d from the bounding set", n);
+	}
+	return 0;
+}
+
+static int raise_ambient(uint64_t ambient, struct err *err)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_sysf(err, errno, "clearing the ambient capabilities");
+	for (int n = 0; n < 63; n++) {
+		if ((ambient & CAP_MASK(n)) &&
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, n, 0, 0) < 0)
+			return err_sysf(err, errno, "raising ambient capability %d", n);
+	}
+	return 0;
+}
+
+int confine_caps_apply(const struct confine_caps *caps, struct err *err)
+{
+	struct cap_words w = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
+	uint64_t stray = caps->ambient & ~(caps->permitted & caps->inheritable);
+
+	if (stray)
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"ambient capabilities %#llx: not in the permitted and inheritable sets",
+			(unsigned long long)stray);
+	for (int i = 0; i < 2; i++) {
+		w.data[i].effective = (uint32_t)(caps->effective >> (32 * i));
+		w.data[i].permitted = (uint32_t)(caps->permitted >> (32 * i));
+		w.data[i].inheritable = (uint32_t)(caps->inheritable >> (32 * i));
+	}
+	if (syscall(SYS_capset, &w.header, w.data) < 0)
+		return err_sysf(err, errno, "setting the capabilities");
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return err_sysf(err, errno, "PR_SET_KEEPCAPS");
+	return raise_ambient(caps->ambient, err);
+}
