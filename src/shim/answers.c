@@ -1,0 +1,243 @@
+#include "shim/answers.h"
+
+#include <stdlib.h>
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "proto/events.pb-c.h"
+#include "proto/google/protobuf/empty.pb-c.h"
+#include "proto/runc.pb-c.h"
+#include "proto/task.pb-c.h"
+#include "shim/shim.h"
+#include "shim/waiters.h"
+
+/* Go's zero time (year 1): every containerd takes it for "not set"; a missing field means 1970
+ * to 1.7 and later. */
+static const int64_t go_zero_seconds = -62135596800;
+
+static Google__Protobuf__Timestamp timestamp(const struct timespec *ts)
+{
+	Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+	t.seconds = ts->tv_sec ? ts->tv_sec : go_zero_seconds;
+	t.nanos = (int32_t)ts->tv_nsec;
+	return t;
+}
+
+/* protobuf-c has no const strings; packing does not write to them. */
+static char *text(const char *s)
+{
+	return s ? (char *)s : (char *)protobuf_c_empty_string;
+}
+
+void answer_waiters(struct process *p)
+{
+	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Task__WaitResponse response = TASK__WAIT_RESPONSE__INIT;
+
+	response.exit_status = p->exit_status;
+	response.exited_at = &at;
+	waiters_reply(&p->waiters, &response.base);
+}
+
+void answer_pid_created(struct list *calls, const struct process *p)
+{
+	Task__CreateTaskResponse response = TASK__CREATE_TASK_RESPONSE__INIT;
+
+	response.pid = p->pid;
+	waiters_reply(calls, &response.base);
+}
+
+void answer_pid_started(struct list *calls, const struct process *p)
+{
+	Task__StartResponse response = TASK__START_RESPONSE__INIT;
+
+	response.pid = p->pid;
+	waiters_reply(calls, &response.base);
+}
+
+void answer_empty(struct ttrpc_call *call)
+{
+	Google__Protobuf__Empty empty = GOOGLE__PROTOBUF__EMPTY__INIT;
+
+	ttrpc_call_reply(call, &empty.base);
+}
+
+void answer_state(struct ttrpc_call *call, const struct process *p)
+{
+	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Task__StateResponse response = TASK__STATE_RESPONSE__INIT;
+
+	/* the id of the process: what containerd's own shims answer, the exec_id field stays empty
+	 */
+	response.id = text(p->exec_id ? p->exec_id : p->container->id);
+	response.bundle = text(p->container->bundle);
+	response.pid = p->pid;
+	response.status = (Types__Status)lifecycle_wire_status(p->state);
+	response.stdin = text(p->stdin_path);
+	response.stdout = text(p->stdout_path);
+	response.stderr = text(p->stderr_path);
+	response.terminal = p->terminal;
+	if (p->state == PROCESS_STOPPED) {
+		response.exit_status = p->exit_status;
+	} else {
+		at.seconds = go_zero_seconds;
+		at.nanos = 0;
+	}
+	response.exited_at = &at;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static void fill_deleted(Task__DeleteResponse *response, Google__Protobuf__Timestamp *at,
+	const struct exit_info *exit)
+{
+	*at = timestamp(&exit->at);
+	response->pid = exit->pid;
+	response->exit_status = exit->status;
+	response->exited_at = at;
+}
+
+void answer_deleted(struct list *calls, const struct exit_info *exit)
+{
+	Google__Protobuf__Timestamp at;
+	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
+
+	fill_deleted(&response, &at, exit);
+	waiters_reply(calls, &response.base);
+}
+
+void answer_deleted_one(struct ttrpc_call *call, const struct exit_info *exit)
+{
+	Google__Protobuf__Timestamp at;
+	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
+
+	fill_deleted(&response, &at, exit);
+	ttrpc_call_reply(call, &response.base);
+}
+
+static const struct process *exec_with_pid(const struct container *c, pid_t pid)
+{
+	struct list *pos;
+
+	list_for_each (pos, &c->execs) {
+		const struct process *p = list_entry(pos, struct process, node);
+
+		if (process_alive(p) && p->proc.pid == pid)
+			return p;
+	}
+	return NULL;
+}
+
+/* An exec's process says which exec it is: what `ctr task ps` shows as info. */
+static int add_details(
+	Types__ProcessInfo *info, Google__Protobuf__Any *any, const struct process *exec)
+{
+	Containerd__Runc__V1__ProcessDetails details = CONTAINERD__RUNC__V1__PROCESS_DETAILS__INIT;
+
+	details.exec_id = exec->exec_id;
+	google__protobuf__any__init(any);
+	any->type_url = (char *)details.base.descriptor->name;
+	any->value.len = protobuf_c_message_get_packed_size(&details.base);
+	any->value.data = malloc(any->value.len + 1);
+	if (!any->value.data)
+		return -1;
+	(void)protobuf_c_message_pack(&details.base, any->value.data);
+	info->info = any;
+	return 0;
+}
+
+void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t *pids, size_t n)
+{
+	_cleanup_free_ Types__ProcessInfo *infos = calloc(n + 1, sizeof(*infos));
+	_cleanup_free_ Google__Protobuf__Any *anys = calloc(n + 1, sizeof(*anys));
+	_cleanup_free_ Types__ProcessInfo **list =
+		(Types__ProcessInfo **)calloc(n + 1, sizeof(*list));
+	Task__PidsResponse response = TASK__PIDS_RESPONSE__INIT;
+
+	if (!infos || !anys || !list) {
+		ttrpc_call_failf(call, ERR_EXHAUSTED, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct process *exec = exec_with_pid(c, pids[i]);
+
+		types__process_info__init(&infos[i]);
+		infos[i].pid = (uint32_t)pids[i];
+		if (exec)
+			(void)add_details(
+				&infos[i], &anys[i], exec); /* without it the pid still counts */
+		list[i] = &infos[i];
+	}
+	response.n_processes = n;
+	response.processes = list;
+	ttrpc_call_reply(call, &response.base);
+	for (size_t i = 0; i < n; i++)
+		free(anys[i].value.data);
+}
+
+void answer_create_event(const struct container *c)
+{
+	Containerd__Events__TaskIO io = CONTAINERD__EVENTS__TASK_IO__INIT;
+	Containerd__Events__TaskCreate event = CONTAINERD__EVENTS__TASK_CREATE__INIT;
+
+	io.stdin = text(c->init.stdin_path);
+	io.stdout = text(c->init.stdout_path);
+	io.stderr = text(c->init.stderr_path);
+	io.terminal = c->init.terminal;
+	event.container_id = c->id;
+	event.bundle = c->bundle;
+	event.io = &io;
+	event.pid = c->init.pid;
+	events_publish(c->shim->events, "/tasks/create", &event.base);
+}
+
+void answer_start_event(const struct process *p)
+{
+	const struct container *c = p->container;
+	Containerd__Events__TaskStart start = CONTAINERD__EVENTS__TASK_START__INIT;
+	Containerd__Events__TaskExecStarted exec = CONTAINERD__EVENTS__TASK_EXEC_STARTED__INIT;
+
+	if (!p->exec_id) {
+		start.container_id = c->id;
+		start.pid = p->pid;
+		events_publish(c->shim->events, "/tasks/start", &start.base);
+		return;
+	}
+	exec.container_id = c->id;
+	exec.exec_id = p->exec_id;
+	exec.pid = p->pid;
+	events_publish(c->shim->events, "/tasks/exec-started", &exec.base);
+}
+
+void answer_exec_added_event(const struct process *p)
+{
+	Containerd__Events__TaskExecAdded event = CONTAINERD__EVENTS__TASK_EXEC_ADDED__INIT;
+
+	event.container_id = p->container->id;
+	event.exec_id = p->exec_id;
+	events_publish(p->container->shim->events, "/tasks/exec-added", &event.base);
+}
+
+void answer_exit_event(const struct process *p)
+{
+	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
+
+	event.container_id = p->container->id;
+	event.id = p->exec_id ? p->exec_id : p->container->id;
+	event.pid = p->pid;
+	event.exit_status = p->exit_status;
+	event.exited_at = &at;
+	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
+}
+
+void answer_delete_event(const struct container *c)
+{
+	Google__Protobuf__Timestamp at = timestamp(&c->init.exited_at);
+	Containerd__Events__TaskDelete event = CONTAINERD__EVENTS__TASK_DELETE__INIT;
+
+	event.container_id = c->id;
+	event.pid = c->init.pid;
+	event.exit_status = c->init.exit_status;
+	event.exited_at = &at;
+	events_publish(c->shim->events, "/tasks/delete", &event.base);
+}

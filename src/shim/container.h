@@ -1,0 +1,87 @@
+/* One container of the shim's pod: its first process, its execs, its cgroup, and what must be done
+ * at each end. */
+#pragma once
+
+#include "cgroup/cgroup.h"
+#include "oci/annotations.h"
+#include "oci/spec.h"
+#include "shim/ending.h"
+#include "shim/process.h"
+
+struct shim;
+struct ttrpc_call;
+
+struct container {
+	struct list node;
+	struct shim *shim;
+	char *id, *bundle, *group;
+	enum oci_container_type type;
+	bool pidns_own; /* its first process is pid 1 of a pid namespace: its end is everybody's */
+	bool pidns_joined; /* it lives in another container's pid namespace */
+	struct cgroup cgroup;
+	struct timespec created;
+	struct process init;
+	struct list execs;
+
+	uint64_t exit_grace_ms;
+	bool creating; /* the Create call is not answered yet */
+	bool deleting; /* out of the shim's table; Delete is at work */
+	bool emptied;  /* … and its cgroup is empty */
+	struct ending ending;
+	struct event_timer drain;
+	struct list deleters;
+};
+
+/* What Create asked for; strings are borrowed for the call. */
+struct container_request {
+	const char *id, *bundle;
+	struct stdio_paths stdio;
+};
+
+/*
+ * Begins a container; `call` is answered when its first process waits at the gate, or with the
+ * reason why there is none (then nothing of it is left). On -errno nothing was begun and `call` is
+ * still the caller's.
+ */
+int container_create(struct shim *shim, const struct container_request *request,
+	struct ttrpc_call *call, struct err *err);
+
+/* Finds a process: `exec_id` "" is the first. ERR_NOT_FOUND. */
+int container_process(
+	struct container *c, const char *exec_id, struct process **ret_process, struct err *err);
+
+/* Registers an exec; `spec_json` is the OCI process object. */
+int container_add_exec(struct container *c, const char *exec_id, const struct stdio_paths *stdio,
+	const char *spec_json, size_t spec_len, struct err *err);
+
+/* Start of the first process or of an exec; answers `call` when its program runs, or why not. */
+int container_start(
+	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err);
+
+/* Kill; `all`: everything in the cgroup. */
+int container_kill(struct container *c, struct process *p, uint32_t sig, bool all, struct err *err);
+
+/* Delete of the whole container: answers `call` when nothing of it is left. */
+int container_delete(struct container *c, struct ttrpc_call *call, struct err *err);
+
+/* Delete of an exec. Fills pid, status and time of its end for the answer. */
+struct exit_info {
+	uint32_t pid, status;
+	struct timespec at;
+};
+int container_delete_exec(
+	struct container *c, struct process *p, struct exit_info *ret_exit, struct err *err);
+
+/* From process.c: init reported that it is ready, or that the program runs. */
+void container_process_ready(struct container *c, struct process *p);
+void container_process_runs(struct container *c, struct process *p);
+
+/* From stdio.c by way of process.c: all output of a process (ctx) is delivered and closed. */
+void container_drained(struct stdio *io, void *ctx);
+
+/* From reap.c: a child was reaped; true if it was one of this container's. */
+bool container_reaped(struct container *c, pid_t pid, uint32_t status);
+
+/* Pids of everything in it, its first process always among them while it is not deleted. Caller
+ * frees. */
+int container_pids(struct container *c, pid_t **ret_pids, size_t *ret_n, struct err *err);

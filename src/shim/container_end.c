@@ -1,0 +1,306 @@
+/* How a container ends: its processes are reaped, its cgroup is emptied, and Delete lets go of it.
+ */
+#include "shim/container_end.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cgroup/kill.h"
+#include "shim/answers.h"
+#include "shim/shim.h"
+#include "shim/waiters.h"
+#include "store/record.h"
+
+enum {
+	/* how long Delete waits for output that somebody still holds open; CRI gives Delete 10 s
+	   for everything */
+	DRAIN_MS = 2000,
+	/* a Create that failed has run nothing yet: what it takes to end a child that prepares
+	   itself */
+	UNDO_USEC = 2000000,
+};
+
+int container_record(const struct container *c, struct err *err)
+{
+	_cleanup_close_ int bundle = open(c->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_strv_ char **dirs = NULL;
+	struct store_record record = STORE_RECORD_INIT;
+
+	if (bundle < 0)
+		return err_sysf(err, errno, "bundle %s", c->bundle);
+	if (cgroup_to_strv(&c->cgroup, &dirs) < 0)
+		return err_sysf(err, ENOMEM, "record");
+	record.id = c->id; /* borrowed for the call: the record is written, not kept */
+	record.ns = c->shim->ns;
+	record.group = c->group;
+	record.runtime_version = (char *)REAPER_VERSION;
+	record.sandbox = c->type == OCI_TYPE_SANDBOX;
+	record.own_pidns = c->pidns_own;
+	record.init_pid = (pid_t)c->init.pid;
+	record.init_start_ticks = c->init.proc.start_ticks;
+	record.cgroups = dirs;
+	record.created = c->created;
+	record.exited = c->init.state == PROCESS_EXITING || c->init.state == PROCESS_STOPPED;
+	record.exit_status = c->init.exit_status;
+	record.exited_at = c->init.exited_at;
+	return store_record_write(bundle, &record, err);
+}
+
+static void remove_record(const struct container *c)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (str_printf(&path, "%s/%s", c->bundle, STORE_RECORD_NAME) == 0)
+		(void)unlink(path);
+}
+
+void container_undo(struct container *c)
+{
+	struct err err = ERR_INIT;
+	uint32_t status;
+
+	/* a child that was never watched: it is killed and reaped here, it has run nothing of
+	 * anybody's */
+	if (process_alive(&c->init)) {
+		(void)proc_signal(&c->init.proc, SIGKILL);
+		(void)proc_wait(&c->init.proc, &status);
+		proc_done(&c->init.proc);
+	}
+	if (cgroup_kill_and_remove(&c->cgroup, clock_boot_usec() + UNDO_USEC, &err) < 0)
+		log_error("container %s: %s", c->id, err.text);
+	remove_record(c);
+}
+
+/* Create has failed in the child: everything is taken back, then the caller hears why. */
+static void create_failed(struct container *c)
+{
+	struct shim *shim = c->shim;
+	struct err err = c->init.failure;
+
+	if (!c->init.failed)
+		(void)err_setf(&err, ERR_UNKNOWN, EIO,
+			"reaper-runtime init ended with status %u and said nothing",
+			c->init.exit_status);
+	(void)err_wrapf(&err, "creating container %s", c->id);
+	log_error("%s", err.text);
+	container_undo(c);
+	waiters_fail(&c->init.starters, &err);
+	(void)container_free(c);
+	shim_reconsider(shim, false);
+}
+
+static bool any_exec_alive(const struct container *c)
+{
+	struct list *pos;
+
+	list_for_each (pos, &c->execs) {
+		if (process_alive(list_entry(pos, struct process, node)))
+			return true;
+	}
+	return false;
+}
+
+static void delete_step(struct container *c);
+
+static void on_drain_over(struct event_timer *t)
+{
+	struct container *c = container_of(t, struct container, drain);
+
+	/* somebody outside of the container holds its output open: the client waits for the end of
+	 * it without a limit */
+	log_debug("container %s: output is held open, closing it", c->id);
+	stdio_done(&c->init.io);
+	delete_step(c);
+}
+
+/* The first process has ended; once nothing else of the container is left the world hears of it. */
+static void check_alone(struct container *c)
+{
+	struct err err = ERR_INIT;
+
+	if (c->init.state != PROCESS_EXITING || c->ending.active || any_exec_alive(c))
+		return;
+	if (container_record(c, &err) < 0)
+		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
+	process_stopped(&c->init, true);
+	if (!stdio_drained(&c->init.io))
+		event_timer_set_in(&c->shim->loop, &c->drain, DRAIN_MS * 1000U, on_drain_over);
+	delete_step(c);
+}
+
+/* An exec that is still preparing itself may not be in the cgroup yet: each is ended by name as
+ * well. */
+static void kill_execs(struct container *c)
+{
+	struct list *pos;
+
+	list_for_each (pos, &c->execs) {
+		struct process *p = list_entry(pos, struct process, node);
+
+		if (process_alive(p))
+			(void)proc_signal(&p->proc, SIGKILL); /* ended meanwhile: as good */
+	}
+}
+
+static void on_cgroup_empty(struct ending *e)
+{
+	struct container *c = container_of(e, struct container, ending);
+
+	kill_execs(c);
+	check_alone(c);
+}
+
+static void init_reaped(struct container *c)
+{
+	if (c->creating) {
+		create_failed(c);
+		return;
+	}
+	/* in a pid namespace of its own the kernel has ended all the others before */
+	if (!c->pidns_own) {
+		if (c->exit_grace_ms == 0)
+			kill_execs(c);
+		ending_begin(
+			&c->ending, &c->shim->loop, &c->cgroup, c->exit_grace_ms, on_cgroup_empty);
+	}
+	check_alone(c);
+}
+
+bool container_reaped(struct container *c, pid_t pid, uint32_t status)
+{
+	struct list *pos, *tmp;
+
+	if (process_alive(&c->init) && c->init.proc.pid == pid) {
+		process_reaped(&c->init, status);
+		init_reaped(c);
+		return true;
+	}
+	list_for_each_safe (pos, tmp, &c->execs) {
+		struct process *p = list_entry(pos, struct process, node);
+
+		if (!process_alive(p) || p->proc.pid != pid)
+			continue;
+		process_reaped(p, status);
+		process_stopped(p, p->started);
+		check_alone(c);
+		return true;
+	}
+	return false;
+}
+
+void container_process_ready(struct container *c, struct process *p)
+{
+	if (p->exec_id) { /* an exec's Start is both: prepare and go */
+		process_release(p);
+		return;
+	}
+	c->creating = false;
+	answer_create_event(c);
+	answer_pid_created(&p->starters, p);
+}
+
+void container_process_runs(UNUSED struct container *c, struct process *p)
+{
+	p->started = true;
+	answer_start_event(p);
+	answer_pid_started(&p->starters, p);
+}
+
+void container_drained(UNUSED struct stdio *io, void *ctx)
+{
+	struct process *p = ctx;
+
+	if (!p->exec_id) {
+		event_timer_clear(&p->container->drain);
+		delete_step(p->container);
+	}
+}
+
+static void on_emptied(struct ending *e)
+{
+	struct container *c = container_of(e, struct container, ending);
+
+	c->emptied = true;
+	delete_step(c);
+}
+
+static void finish_delete(struct container *c)
+{
+	struct shim *shim = c->shim;
+	struct exit_info exit = {c->init.pid, c->init.exit_status, c->init.exited_at};
+
+	answer_delete_event(c);
+	answer_deleted(&c->deleters, &exit);
+	(void)container_free(c);
+	shim_reconsider(shim, false);
+}
+
+/* One thing after the other, each as an event; called again whenever one of them has come. */
+static void delete_step(struct container *c)
+{
+	struct err err = ERR_INIT;
+	int r;
+
+	if (!c->deleting || c->init.state != PROCESS_STOPPED || c->ending.active)
+		return;
+	/* cleaning up does not wait for the streams; only the answer does */
+	if (!c->emptied) {
+		ending_begin(&c->ending, &c->shim->loop, &c->cgroup, 0, on_emptied);
+		return;
+	}
+	r = cgroup_remove(&c->cgroup, &err);
+	if (r < 0) {
+		/* the next Delete may have better luck: the container is back in the table */
+		(void)err_wrapf(&err, "deleting container %s", c->id);
+		log_error("%s", err.text);
+		c->deleting = c->emptied = false;
+		waiters_fail(&c->deleters, &err);
+		return;
+	}
+	if (!stdio_drained(&c->init.io) && c->drain.loop)
+		return;
+	finish_delete(c);
+}
+
+int container_delete(struct container *c, struct ttrpc_call *call, struct err *err)
+{
+	char name[256];
+	int r = lifecycle_allows(
+		c->init.state, CALL_DELETE, process_name(&c->init, name, sizeof(name)), err);
+
+	if (r < 0)
+		return r;
+	/* from here on the id is not in the table: a second Delete is told so, and a Shutdown after
+	 * it finds nothing */
+	c->deleting = true;
+	(void)waiters_add(&c->deleters, call);
+	if (c->init.state == PROCESS_CREATED)
+		(void)proc_signal(
+			&c->init.proc, SIGKILL); /* waits at its gate; goes on when it is reaped */
+	delete_step(c);
+	return 0;
+}
+
+int container_delete_exec(
+	struct container *c, struct process *p, struct exit_info *ret_exit, struct err *err)
+{
+	char name[256];
+	int r = lifecycle_allows(p->state, CALL_DELETE, process_name(p, name, sizeof(name)), err);
+
+	if (r < 0)
+		return r;
+	if (process_alive(p)) /* CREATED: prepared, not released; an instant of Start's */
+		return err_setf(err, ERR_PRECONDITION, EBUSY,
+			"%s: is being started: failed precondition", name);
+	*ret_exit = (struct exit_info) {p->pid, p->exit_status, p->exited_at};
+	process_done(p);
+	free(p);
+	check_alone(c);
+	return 0;
+}

@@ -1,0 +1,121 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "cgroup/kill.h"
+#include "oci/annotations.h"
+#include "proto/task.pb-c.h"
+#include "shim/actions.h"
+#include "shim/socket.h"
+#include "store/record.h"
+
+enum {
+	/* containerd kills this program after 5 s (io.containerd.timeout.shim.cleanup) */
+	BUDGET_USEC = 4000000,
+	KILLED = 128 + 9,
+};
+
+/* What is wrong on the way is said and gone past: every further piece that is cleaned up counts. */
+static void complain(const struct shim_options *opts, const struct err *err)
+{
+	(void)fprintf(stderr, "containerd-shim-reaper-v2: delete %s: %s\n", opts->id, err->text);
+}
+
+/* Ends the first process; with a pid namespace of its own everything else ends with it. */
+static void kill_init(
+	const struct shim_options *opts, const struct store_record *record, uint64_t deadline)
+{
+	_cleanup_(proc_done) struct proc init = PROC_INIT;
+	struct err err = ERR_INIT;
+	struct pollfd p;
+	uint64_t now;
+
+	if (record->exited || record->init_pid <= 0)
+		return;
+	if (proc_open(record->init_pid, record->init_start_ticks, &init, NULL) < 0)
+		return; /* gone */
+	if (proc_signal(&init, SIGKILL) < 0)
+		return;
+	p = (struct pollfd) {.fd = init.pidfd, .events = POLLIN};
+	now = clock_boot_usec();
+	if (now < deadline && poll(&p, 1, (int)((deadline - now) / 1000U)) == 0) {
+		(void)err_setf(&err, ERR_DEADLINE, ETIMEDOUT, "process %d does not end, continuing",
+			record->init_pid);
+		complain(opts, &err);
+	}
+}
+
+static void empty_cgroup(
+	const struct shim_options *opts, const struct store_record *record, uint64_t deadline)
+{
+	_cleanup_(cgroup_done) struct cgroup cgroup = CGROUP_INIT;
+	struct err err = ERR_INIT;
+
+	if (!record->cgroups)
+		return;
+	if (cgroup_from_strv(record->cgroups, &cgroup, &err) < 0 ||
+		cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
+		complain(opts, &err);
+}
+
+/* The socket of a shim that is dead; one that lives answers and keeps it. */
+static void remove_socket(int bundle)
+{
+	_cleanup_free_ char *address = NULL;
+
+	if (file_read_at(bundle, "address", SOCKET_PATH_MAX + 64, &address, NULL, NULL) < 0)
+		return;
+	address[strcspn(address, "\n")] = '\0';
+	if (str_has_prefix(address, "unix:///"))
+		socket_remove_stale(address + strlen("unix://"));
+}
+
+static int answer(const struct store_record *record)
+{
+	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
+	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	struct timespec when = record->exited ? record->exited_at : clock_wall();
+	uint8_t out[128];
+	size_t len;
+
+	at.seconds = when.tv_sec;
+	at.nanos = (int32_t)when.tv_nsec;
+	response.pid = (uint32_t)record->init_pid;
+	response.exit_status = record->exited ? record->exit_status : KILLED;
+	response.exited_at = &at;
+	len = task__delete_response__pack(&response, out);
+	return file_write_all(STDOUT_FILENO, out, len);
+}
+
+int action_delete(const struct shim_options *opts)
+{
+	_cleanup_(store_record_done) struct store_record record = STORE_RECORD_INIT;
+	_cleanup_close_ int bundle = -EBADF;
+	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
+	struct err err = ERR_INIT;
+	int r;
+
+	bundle = open(opts->bundle ? opts->bundle : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (bundle >= 0) {
+		r = store_record_read(bundle, &record, &err);
+		/* no record: no process was ever released; a damaged one is worth a line, and what
+		 * can be read of it */
+		if (r != 0 && r != -ENOENT)
+			complain(opts, &err);
+	} else if (errno != ENOENT) {
+		(void)err_sysf(&err, errno, "bundle %s", opts->bundle ? opts->bundle : ".");
+		complain(opts, &err);
+	}
+	kill_init(opts, &record, deadline);
+	empty_cgroup(opts, &record, deadline);
+	if (bundle >= 0)
+		remove_socket(bundle);
+	return answer(&record) < 0 ? 1 : 0;
+}

@@ -1,0 +1,223 @@
+#include "shim/events.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "event/timer.h"
+#include "proto/forward.pb-c.h"
+#include "ttrpc/client.h"
+
+enum {
+	QUEUE_MAX = 2048,
+	CALL_TIMEOUT_SEC = 5,
+	RETRY_MAX_SEC = 5,
+	/* after that long without containerd an event tells nobody anything new: State and Wait do
+	 */
+	GIVE_UP_SEC = 180,
+};
+
+struct queued {
+	struct list node;
+	const char *topic, *type_url; /* constants */
+	struct timespec at;
+	uint64_t queued_usec;
+	size_t len;
+	uint8_t data[];
+};
+
+struct events {
+	struct event_loop *loop;
+	char *address, *ns;
+	struct ttrpc_client *client;
+	struct list queue;
+	size_t length;
+	struct event_timer retry;
+	unsigned failures; /* in a row */
+	bool warned_full;
+	void (*on_idle)(void *ctx);
+	void *ctx;
+};
+
+static void send_next(struct events *e);
+
+int events_new(struct event_loop *loop, const char *address, const char *ns,
+	void (*on_idle)(void *ctx), void *ctx, struct events **ret_events)
+{
+	struct events *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->loop = loop;
+	e->on_idle = on_idle;
+	e->ctx = ctx;
+	list_init(&e->queue);
+	if (str_dup(&e->ns, ns) < 0 || (!str_empty(address) && str_dup(&e->address, address) < 0)) {
+		(void)events_free(e);
+		return -ENOMEM;
+	}
+	*ret_events = e;
+	return 0;
+}
+
+static void drop_first(struct events *e)
+{
+	struct queued *q = list_entry(e->queue.next, struct queued, node);
+
+	list_remove(&q->node);
+	free(q);
+	e->length--;
+}
+
+struct events *events_free(struct events *e)
+{
+	if (!e)
+		return NULL;
+	event_timer_clear(&e->retry);
+	e->client = ttrpc_client_free(e->client);
+	while (!list_empty(&e->queue))
+		drop_first(e);
+	free(e->address);
+	free(e->ns);
+	free(e);
+	return NULL;
+}
+
+bool events_idle(const struct events *e)
+{
+	return list_empty(&e->queue);
+}
+
+static void on_retry(struct event_timer *t)
+{
+	send_next(container_of(t, struct events, retry));
+}
+
+/* The first event stays the first: order matters more than the delay of those behind it. */
+static void retry_later(struct events *e, const char *why)
+{
+	uint64_t delay = ++e->failures < RETRY_MAX_SEC ? e->failures : RETRY_MAX_SEC;
+
+	if (e->failures == 1)
+		log_warn("publishing events to %s: %s, trying again", e->address, why);
+	event_timer_set_in(e->loop, &e->retry, delay * USEC_PER_SEC, on_retry);
+}
+
+static void on_reply(UNUSED struct ttrpc_client *c, const struct err *err,
+	UNUSED const uint8_t *data, UNUSED size_t len, void *ctx)
+{
+	struct events *e = ctx;
+
+	if (err && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_DEADLINE)) {
+		e->client = ttrpc_client_free(e->client);
+		retry_later(e, err->text);
+		return;
+	}
+	if (err)
+		log_warn("containerd refused an event, dropping it: %s", err->text);
+	e->failures = 0;
+	drop_first(e);
+	send_next(e);
+}
+
+static void on_closed(UNUSED struct ttrpc_client *c, UNUSED int error, void *ctx)
+{
+	struct events *e = ctx;
+
+	/* the running call was failed before: on_reply has decided what comes next */
+	e->client = ttrpc_client_free(e->client);
+}
+
+static int send_first(struct events *e, struct err *err)
+{
+	struct queued *q = list_entry(e->queue.next, struct queued, node);
+	Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	Forward__Envelope envelope = FORWARD__ENVELOPE__INIT;
+	Forward__ForwardRequest request = FORWARD__FORWARD_REQUEST__INIT;
+	int r;
+
+	if (!e->client) {
+		r = ttrpc_client_connect(e->loop, e->address, on_closed, e, &e->client, err);
+		if (r < 0)
+			return r;
+	}
+	at.seconds = q->at.tv_sec;
+	at.nanos = (int32_t)q->at.tv_nsec;
+	any.type_url = (char *)q->type_url;
+	any.value.data = q->data;
+	any.value.len = q->len;
+	envelope.timestamp = &at;
+	envelope.namespace_ = e->ns;
+	envelope.topic = (char *)q->topic;
+	envelope.event = &any;
+	request.envelope = &envelope;
+	r = ttrpc_client_call(e->client, "containerd.services.events.ttrpc.v1.Events", "Forward",
+		&request.base, CALL_TIMEOUT_SEC * USEC_PER_SEC, on_reply, e);
+	return r < 0 ? err_sysf(err, -r, "event") : 0;
+}
+
+static void drop_old(struct events *e)
+{
+	uint64_t now = clock_boot_usec();
+	size_t dropped = 0;
+
+	while (!list_empty(&e->queue)) {
+		struct queued *q = list_entry(e->queue.next, struct queued, node);
+
+		if (now - q->queued_usec < GIVE_UP_SEC * USEC_PER_SEC)
+			break;
+		drop_first(e);
+		dropped++;
+	}
+	if (dropped > 0)
+		log_warn("containerd took no events for %d s, dropping %zu of them", GIVE_UP_SEC,
+			dropped);
+}
+
+static void send_next(struct events *e)
+{
+	struct err err = ERR_INIT;
+
+	if (e->retry.loop || (e->client && ttrpc_client_busy(e->client)))
+		return;
+	if (e->failures > 0)
+		drop_old(e);
+	if (list_empty(&e->queue)) {
+		if (e->on_idle)
+			e->on_idle(e->ctx);
+		return;
+	}
+	if (send_first(e, &err) < 0) {
+		e->client = ttrpc_client_free(e->client);
+		retry_later(e, err.text);
+	}
+}
+
+void events_publish(struct events *e, const char *topic, const ProtobufCMessage *event)
+{
+	size_t len = protobuf_c_message_get_packed_size(event);
+	struct queued *q;
+
+	if (!e->address)
+		return;
+	q = e->length < QUEUE_MAX ? malloc(sizeof(*q) + len) : NULL;
+	if (!q) {
+		if (!e->warned_full)
+			log_warn("event queue is full, dropping events from here (%s)", topic);
+		e->warned_full = true;
+		return;
+	}
+	e->warned_full = false;
+	q->topic = topic;
+	q->type_url = event->descriptor->name;
+	q->at = clock_wall();
+	q->queued_usec = clock_boot_usec();
+	q->len = protobuf_c_message_pack(event, q->data);
+	list_append(&e->queue, &q->node);
+	e->length++;
+	send_next(e);
+}

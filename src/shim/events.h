@@ -1,0 +1,34 @@
+/*
+ * Task events to containerd (contract §4): one ordered queue, one sender, over ttrpc. Best effort
+ * by nature: containerd's CRI and ctr learn of exits from Wait, so a containerd that is away delays
+ * events and never blocks anything.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include "base/err.h"
+#include "event/loop.h"
+
+struct events;
+
+/*
+ * `address`: TTRPC_ADDRESS, NULL or empty = events are not published. `ns`: the containerd
+ * namespace. Both are copied. `on_idle` is called from the loop whenever the queue has become
+ * empty. -ENOMEM.
+ */
+int events_new(struct event_loop *loop, const char *address, const char *ns,
+	void (*on_idle)(void *ctx), void *ctx, struct events **ret_events);
+
+/* Drops what is queued. Accepts NULL; returns NULL. */
+struct events *events_free(struct events *e);
+
+/*
+ * Puts an event at the end of the queue, stamped now: call it where the state changes. `topic` is a
+ * constant ("/tasks/exit"). The message is encoded here; its full name becomes the type URL. When
+ * the queue is full (2048), or memory is, the event is dropped with a warning.
+ */
+void events_publish(struct events *e, const char *topic, const ProtobufCMessage *event);
+
+/* Whether everything has been delivered or given up. */
+bool events_idle(const struct events *e);

@@ -1,0 +1,80 @@
+/*
+ * The life of a process of a container (its first one, or an exec), as two tables: which state an
+ * event leads to, and in which state a call is allowed. process.c asks here before it changes
+ * anything; nothing else writes a state.
+ */
+#pragma once
+
+#include "base/err.h"
+
+/* What a process is in. The wire's Status (containerd.v1.types.Status) follows from it:
+ * lifecycle_wire_status. */
+#define PROCESS_STATES(X)       \
+	X(ADDED, "added")       \
+	X(CREATING, "creating") \
+	X(CREATED, "created")   \
+	X(STARTING, "starting") \
+	X(RUNNING, "running")   \
+	X(EXITING, "exiting")   \
+	X(STOPPED, "stopped")
+
+enum process_state {
+#define X(state, name) PROCESS_##state,
+	PROCESS_STATES(X)
+#undef X
+		_PROCESS_STATE_MAX
+};
+
+/*
+ * ADDED     an exec that is registered and has no process yet
+ * CREATING  the child prepares itself (reaper-runtime init)
+ * CREATED   the child waits at its gate
+ * STARTING  the gate is open, the program is not yet known to run
+ * RUNNING   the program runs
+ * EXITING   the first process has ended, the rest of its container is being ended
+ * STOPPED   ended; the exit status stays until Delete
+ */
+
+enum process_event {
+	LIFE_SPAWN,   /* the child was cloned */
+	LIFE_READY,   /* INIT_READY arrived */
+	LIFE_RELEASE, /* the gate was opened */
+	LIFE_RUNS,    /* end of file on the control socket: exec happened */
+	LIFE_EXIT,    /* the child was reaped */
+	LIFE_NEVER,   /* an exec could not be cloned */
+	LIFE_ALONE,   /* nothing of the container is left besides what was reaped */
+	_LIFE_MAX
+};
+
+/* The state after `event` in *ret_next. -EINVAL: the event cannot happen there, which is a mistake
+ * of ours. */
+int lifecycle_next(
+	enum process_state state, enum process_event event, enum process_state *ret_next);
+
+/* Calls whose answer depends on the state. */
+#define PROCESS_CALLS(X)    \
+	X(START, "start")   \
+	X(DELETE, "delete") \
+	X(KILL, "kill")     \
+	X(EXEC, "exec")     \
+	X(EXEC_START, "start an exec")
+
+enum process_call {
+#define X(call, name) CALL_##call,
+	PROCESS_CALLS(X)
+#undef X
+		_PROCESS_CALL_MAX
+};
+
+/*
+ * 0, or why the call cannot be made on a process in this state, in the codes that containerd's
+ * clients expect (contract: Kill of something that has ended is NOT_FOUND, everything else is
+ * FAILED_PRECONDITION). `what` names the process.
+ */
+int lifecycle_allows(
+	enum process_state state, enum process_call call, const char *what, struct err *err);
+
+/* containerd.v1.types.Status: 1 CREATED, 2 RUNNING, 3 STOPPED. */
+int lifecycle_wire_status(enum process_state state);
+
+const char *lifecycle_state_name(enum process_state state);

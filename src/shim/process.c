@@ -1,0 +1,223 @@
+#include "shim/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "oci/init_contract.h"
+#include "shim/container.h"
+#include "shim/answers.h"
+#include "shim/runtime_client.h"
+#include "shim/shim.h"
+#include "shim/waiters.h"
+
+int process_init(struct process *p, struct container *c, const char *exec_id)
+{
+	*p = (struct process) {.container = c, .control = -EBADF, .state = PROCESS_ADDED};
+	p->proc = (struct proc)PROC_INIT;
+	p->control_source = (struct event_source)EVENT_SOURCE_INIT;
+	p->io = (struct stdio)STDIO_INIT;
+	list_init(&p->node);
+	list_init(&p->starters);
+	list_init(&p->waiters);
+	return str_dup(&p->exec_id, exec_id);
+}
+
+void process_done(struct process *p)
+{
+	struct err gone = ERR_INIT;
+
+	(void)err_setf(&gone, ERR_NOT_FOUND, ESRCH, "process was deleted: not found");
+	waiters_fail(&p->starters, &gone);
+	waiters_fail(&p->waiters, &gone);
+	list_remove(&p->node);
+	event_remove(&p->control_source);
+	fd_close(&p->control);
+	stdio_done(&p->io);
+	proc_done(&p->proc);
+	free(p->exec_id);
+	free(p->spec_json);
+	free(p->stdin_path);
+	free(p->stdout_path);
+	free(p->stderr_path);
+	p->exec_id = p->spec_json = p->stdin_path = p->stdout_path = p->stderr_path = NULL;
+}
+
+const char *process_name(const struct process *p, char *buf, size_t size)
+{
+	if (p->exec_id)
+		(void)snprintf(buf, size, "exec %s of container %s", p->exec_id, p->container->id);
+	else
+		(void)snprintf(buf, size, "container %s", p->container->id);
+	return buf;
+}
+
+void process_event(struct process *p, enum process_event event)
+{
+	enum process_state next;
+	int r = lifecycle_next(p->state, event, &next);
+	char name[256];
+
+	assert(r == 0);
+	log_debug("%s: %s -> %s", process_name(p, name, sizeof(name)),
+		lifecycle_state_name(p->state), lifecycle_state_name(next));
+	p->state = next;
+}
+
+int process_keep_paths(struct process *p, const struct stdio_paths *paths)
+{
+	p->terminal = paths->terminal;
+	if (str_dup(&p->stdin_path, paths->in) < 0 || str_dup(&p->stdout_path, paths->out) < 0 ||
+		str_dup(&p->stderr_path, paths->err) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int process_open_stdio(
+	struct process *p, const struct stdio_paths *paths, int child_fds[3], struct err *err)
+{
+	struct shim *shim = p->container->shim;
+
+	if (!p->exec_id && process_keep_paths(p, paths) < 0)
+		return err_sysf(err, ENOMEM, "stdio");
+	return stdio_open(&p->io, &shim->loop, paths, child_fds, container_drained, p, err);
+}
+
+static void handle_message(struct process *p, const struct init_message *msg, int fd)
+{
+	char name[256];
+
+	if (msg->type == INIT_CONSOLE && fd >= 0) {
+		int r = stdio_attach_console(&p->io, fd);
+
+		if (r < 0)
+			log_warn("%s: terminal: %s, continuing without its output",
+				process_name(p, name, sizeof(name)), strerrordesc_np(-r));
+		return;
+	}
+	fd_close(&fd);
+	if (msg->type == INIT_READY && p->state == PROCESS_CREATING) {
+		process_event(p, LIFE_READY);
+		container_process_ready(p->container, p);
+	} else if (msg->type == INIT_FAILED) {
+		p->failed = true;
+		p->failure = msg->err;
+		p->failure.text[sizeof(p->failure.text) - 1] = '\0';
+		if (p->failure.kind == ERR_NONE || p->failure.kind >= _ERR_KIND_MAX)
+			p->failure.kind = ERR_UNKNOWN;
+	}
+}
+
+/* End of the control socket: behind the open gate it means that the program was exec'd. */
+static void control_ended(struct process *p)
+{
+	event_remove(&p->control_source);
+	fd_close(&p->control);
+	if (p->state == PROCESS_STARTING && !p->failed) {
+		process_event(p, LIFE_RUNS);
+		container_process_runs(p->container, p);
+	}
+}
+
+static void read_control(struct process *p)
+{
+	while (p->control >= 0) {
+		struct init_message msg;
+		int fd = -EBADF;
+		ssize_t n = fd_recv(p->control, &msg, sizeof(msg), &fd);
+
+		if (n == -EAGAIN)
+			return;
+		if (n == (ssize_t)sizeof(msg) && msg.version == INIT_CONTRACT_VERSION) {
+			handle_message(p, &msg, fd);
+			continue;
+		}
+		fd_close(&fd);
+		if (n > 0) {
+			p->failed = true;
+			(void)err_setf(&p->failure, ERR_INTERNAL, EPROTO,
+				"reaper-runtime speaks another version of the init contract");
+			continue;
+		}
+		control_ended(p);
+	}
+}
+
+static enum event_verb on_control(struct event_source *s, UNUSED uint32_t events)
+{
+	read_control(container_of(s, struct process, control_source));
+	return EVENT_CONTINUE;
+}
+
+int process_adopt_child(
+	struct process *p, const struct proc *child, int control_take, struct err *err)
+{
+	int r;
+
+	p->proc = *child;
+	p->pid = (uint32_t)child->pid;
+	p->control = control_take;
+	process_event(p, LIFE_SPAWN);
+	r = event_add(
+		&p->container->shim->loop, &p->control_source, p->control, EPOLLIN, on_control);
+	return r < 0 ? err_sysf(err, -r, "watching the control socket") : 0;
+}
+
+void process_release(struct process *p)
+{
+	char name[256];
+	int r = runtime_open_gate(p->control);
+
+	process_event(p, LIFE_RELEASE);
+	if (r < 0) /* it is dead: its end arrives by itself */
+		log_debug("%s: gate: %s", process_name(p, name, sizeof(name)), strerrordesc_np(-r));
+}
+
+bool process_alive(const struct process *p)
+{
+	return p->proc.pidfd >= 0;
+}
+
+void process_reaped(struct process *p, uint32_t status)
+{
+	p->exited_at = clock_wall();
+	p->exit_status = status;
+	/* the socket holds what the child said before its end, and then its end */
+	read_control(p);
+	proc_done(&p->proc);
+	process_event(p, LIFE_EXIT);
+	stdio_process_ended(&p->io);
+}
+
+void process_never_ran(struct process *p, const struct err *why)
+{
+	p->failed = true;
+	p->failure = *why;
+	p->exited_at = clock_wall();
+	p->exit_status = why->kind == ERR_NOT_FOUND ? INIT_EXIT_NOT_FOUND : INIT_EXIT_FAILED;
+	stdio_done(&p->io);
+	process_event(p, LIFE_NEVER);
+	answer_waiters(p);
+}
+
+void process_stopped(struct process *p, bool publish)
+{
+	process_event(p, LIFE_ALONE);
+	if (publish)
+		answer_exit_event(p);
+	if (!list_empty(&p->starters)) {
+		struct err err = p->failure;
+
+		if (!p->failed)
+			(void)err_setf(&err, ERR_UNKNOWN, EIO,
+				"ended with status %u before its program ran", p->exit_status);
+		waiters_fail(&p->starters, &err);
+	}
+	answer_waiters(p);
+}

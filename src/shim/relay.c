@@ -1,0 +1,153 @@
+#include "shim/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+enum {
+	CHUNK = 64 * 1024, /* a pipe's size: more than that is never there at once */
+	TURNS = 8,         /* chunks before other streams and calls have their turn */
+};
+
+enum move { MOVE_MORE, MOVE_EMPTY, MOVE_FULL, MOVE_END };
+
+/* Writes; what is not taken is kept in `rest`. The reader being gone is no error of the writer: go
+ * on and discard. */
+static enum move give(struct relay *r, const char *data, size_t len)
+{
+	while (len > 0 && !r->discard) {
+		ssize_t n = RETRY_EINTR(write(r->to, data, len));
+
+		if (n >= 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			char *rest = r->rest ? r->rest : malloc(CHUNK);
+
+			if (!rest) {
+				r->discard = true;
+				break;
+			}
+			memmove(rest, data, len);
+			r->rest = rest;
+			r->rest_at = 0;
+			r->rest_len = len;
+			return MOVE_FULL;
+		} else {
+			r->discard = true;
+		}
+	}
+	free(r->rest);
+	r->rest = NULL;
+	return MOVE_MORE;
+}
+
+static enum move move_chunk(struct relay *r)
+{
+	static char chunk[CHUNK]; /* one for all streams: the loop runs one callback at a time */
+	ssize_t n;
+
+	if (r->rest)
+		return give(r, r->rest + r->rest_at, r->rest_len);
+	n = RETRY_EINTR(read(r->from, chunk, sizeof(chunk)));
+	if (n < 0 && errno == EAGAIN)
+		return MOVE_EMPTY;
+	/* EIO is how a terminal's master says that its last slave was closed */
+	if (n <= 0)
+		return MOVE_END;
+	return give(r, chunk, (size_t)n);
+}
+
+static enum move pump(struct relay *r)
+{
+	enum move m = MOVE_MORE;
+
+	for (int turn = 0; turn < TURNS && m == MOVE_MORE; turn++)
+		m = move_chunk(r);
+	return m;
+}
+
+static enum event_verb on_ready(struct relay *r)
+{
+	switch (pump(r)) {
+	case MOVE_END:
+		relay_stop(r);
+		if (r->on_end)
+			r->on_end(r);
+		break;
+	case MOVE_FULL:
+		(void)event_set_mask(&r->readable, 0);
+		/* a plain file is never full, everything else can be watched */
+		if (!r->writable.loop)
+			(void)event_add(
+				r->loop, &r->writable, r->to, EPOLLOUT, r->writable.on_ready);
+		else
+			(void)event_set_mask(&r->writable, EPOLLOUT);
+		break;
+	case MOVE_MORE:
+	case MOVE_EMPTY:
+		if (r->writable.loop)
+			(void)event_set_mask(&r->writable, 0);
+		(void)event_set_mask(&r->readable, EPOLLIN);
+		break;
+	}
+	return EVENT_CONTINUE;
+}
+
+static enum event_verb on_readable(struct event_source *s, UNUSED uint32_t events)
+{
+	return on_ready(container_of(s, struct relay, readable));
+}
+
+static enum event_verb on_writable(struct event_source *s, UNUSED uint32_t events)
+{
+	return on_ready(container_of(s, struct relay, writable));
+}
+
+int relay_start(struct relay *r, struct event_loop *loop, int from_take, int to_take, bool keep_to,
+	void (*on_end)(struct relay *r), void *ctx)
+{
+	int rc;
+
+	*r = (struct relay)RELAY_INIT;
+	r->loop = loop;
+	r->from = from_take;
+	r->to = to_take;
+	r->keep_to = keep_to;
+	r->on_end = on_end;
+	r->ctx = ctx;
+	r->writable.on_ready = on_writable;
+	rc = event_add(loop, &r->readable, r->from, EPOLLIN, on_readable);
+	if (rc < 0)
+		relay_stop(r);
+	return rc;
+}
+
+bool relay_active(const struct relay *r)
+{
+	return r->from >= 0;
+}
+
+void relay_flush(struct relay *r)
+{
+	/* bounded by what a pipe and its reader hold: a writer that keeps up is cut off all the
+	 * same */
+	for (int turn = 0; turn < TURNS && relay_active(r); turn++) {
+		if (pump(r) != MOVE_MORE)
+			return;
+	}
+}
+
+void relay_stop(struct relay *r)
+{
+	event_remove(&r->readable);
+	event_remove(&r->writable);
+	fd_close(&r->from);
+	if (!r->keep_to)
+		fd_close(&r->to);
+	free(r->rest);
+	r->rest = NULL;
+}

@@ -1,0 +1,46 @@
+/*
+ * One direction of a stream: bytes from one descriptor to another, without ever blocking and
+ * without losing any. While the reader does not take them nothing is read either, so the writer
+ * waits in its own write(): that is the flow control containerd's clients expect (contract §5.2).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "event/loop.h"
+
+struct relay {
+	struct event_loop *loop;
+	int from, to;                 /* owned, non-blocking; -EBADF when closed */
+	struct event_source readable; /* on `from` */
+	struct event_source writable; /* on `to`, only while it is full */
+	char *rest;                   /* read but not yet taken, NULL most of the time */
+	size_t rest_len, rest_at;
+	bool discard; /* `to` is broken: go on reading so that the writer never hangs */
+	bool keep_to; /* at the end leave `to` open: its owner closes it */
+	void (*on_end)(struct relay *r);
+	void *ctx;
+};
+
+#define RELAY_INIT                                                           \
+	{                                                                    \
+		.from = -EBADF, .to = -EBADF, .readable = EVENT_SOURCE_INIT, \
+		.writable = EVENT_SOURCE_INIT                                \
+	}
+
+/*
+ * Starts. Takes both descriptors always (closes them on error). `on_end` is called once from the
+ * loop, when `from` is at its end and everything is delivered; both descriptors are closed by then
+ * (`to` not with keep_to).
+ */
+int relay_start(struct relay *r, struct event_loop *loop, int from_take, int to_take, bool keep_to,
+	void (*on_end)(struct relay *r), void *ctx);
+
+/* Whether it has not ended yet. */
+bool relay_active(const struct relay *r);
+
+/* Moves what is there now as far as the other side takes it. Does not call on_end. */
+void relay_flush(struct relay *r);
+
+/* Ends it without on_end and closes what it owns. Twice is allowed. */
+void relay_stop(struct relay *r);

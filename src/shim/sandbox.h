@@ -1,0 +1,15 @@
+/* Making the sandbox task (shim/sandbox_child.h) from a sandbox's spec. */
+#pragma once
+
+#include "base/err.h"
+#include "base/proc.h"
+#include "cgroup/cgroup.h"
+#include "oci/spec.h"
+
+/*
+ * Forks the sandbox process into its cgroup and namespaces. `host_namespaces`: HOST_NS_… of
+ * conf/settings.h that the site keeps the host's. *ret_control is our end of its control socket; it
+ * reports there as `reaper-runtime init` does.
+ */
+int sandbox_spawn(const char *id, const struct oci_spec *spec, const struct cgroup *cgroup,
+	unsigned host_namespaces, struct proc *ret_proc, int *ret_control, struct err *err);

@@ -1,0 +1,281 @@
+#include "shim/shim.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "shim/container.h"
+#include "shim/runtime_client.h"
+#include "shim/task_service.h"
+
+enum {
+	/* how long a place is kept for a container that `start` has announced: containerd's own
+	   dial limit, and some */
+	RESERVATION_SEC = 120,
+	/* a shim with nothing to do waits that long for somebody who forgot to say Shutdown
+	   (containerd issue 11708) */
+	IDLE_SEC = 60,
+	/* how long events may still be delivered after the last container is gone */
+	FAREWELL_SEC = 5,
+};
+
+struct reservation {
+	struct list node;
+	struct shim *shim;
+	struct event_timer expiry;
+	char id[80];
+};
+
+static void forget_reservation(struct reservation *r)
+{
+	event_timer_clear(&r->expiry);
+	list_remove(&r->node);
+	free(r);
+}
+
+static void on_expiry(struct event_timer *t)
+{
+	struct reservation *r = container_of(t, struct reservation, expiry);
+	struct shim *shim = r->shim;
+
+	log_warn("container %s was announced and never created", r->id);
+	forget_reservation(r);
+	shim_reconsider(shim, true);
+}
+
+bool shim_reserve(struct shim *shim, const char *id)
+{
+	struct reservation *r;
+
+	if (shim->leaving)
+		return false;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return false;
+	r->shim = shim;
+	(void)snprintf(r->id, sizeof(r->id), "%s", id);
+	list_append(&shim->reservations, &r->node);
+	event_timer_set_in(&shim->loop, &r->expiry, RESERVATION_SEC * USEC_PER_SEC, on_expiry);
+	shim_reconsider(shim, false);
+	return true;
+}
+
+void shim_unreserve(struct shim *shim, const char *id)
+{
+	struct list *pos, *tmp;
+
+	list_for_each_safe (pos, tmp, &shim->reservations) {
+		struct reservation *r = list_entry(pos, struct reservation, node);
+
+		if (str_eq(r->id, id))
+			forget_reservation(r);
+	}
+}
+
+int shim_container(
+	struct shim *shim, const char *id, struct container **ret_container, struct err *err)
+{
+	struct list *pos;
+
+	list_for_each (pos, &shim->containers) {
+		struct container *c = list_entry(pos, struct container, node);
+
+		if (str_eq(c->id, id) && !c->deleting) {
+			*ret_container = c;
+			return 0;
+		}
+	}
+	return err_setf(err, ERR_NOT_FOUND, ESRCH, "container %.100s: not found", id);
+}
+
+bool shim_has_container(const struct shim *shim, const char *id)
+{
+	struct list *pos;
+
+	list_for_each (pos, &shim->containers) {
+		if (str_eq(list_entry(pos, struct container, node)->id, id))
+			return true;
+	}
+	return false;
+}
+
+static void leave_when_quiet(struct shim *shim)
+{
+	if (shim->leaving && events_idle(shim->events) && ttrpc_server_pending(shim->server) == 0)
+		event_loop_exit(&shim->loop, 0);
+}
+
+static void on_events_idle(void *ctx)
+{
+	leave_when_quiet(ctx);
+}
+
+static void on_farewell_over(struct event_timer *t)
+{
+	event_loop_exit(&container_of(t, struct shim, farewell)->loop, 0);
+}
+
+static void leave(struct shim *shim)
+{
+	/*
+	 * The name goes first: a `start` that comes now binds its own socket. One that has
+	 * connected already is taken in and gets no answer but the end of the connection
+	 * (shim/socket.h).
+	 */
+	shim->leaving = true;
+	event_timer_clear(&shim->idle);
+	(void)unlink(shim->socket_path);
+	ttrpc_server_stop_listening(shim->server);
+	event_timer_set_in(
+		&shim->loop, &shim->farewell, FAREWELL_SEC * USEC_PER_SEC, on_farewell_over);
+	leave_when_quiet(shim);
+}
+
+static void on_idle(struct event_timer *t)
+{
+	leave(container_of(t, struct shim, idle));
+}
+
+void shim_reconsider(struct shim *shim, bool asked)
+{
+	bool busy = !list_empty(&shim->containers) || !list_empty(&shim->reservations);
+
+	if (shim->leaving)
+		return;
+	if (busy)
+		event_timer_clear(&shim->idle);
+	else if (asked)
+		leave(shim);
+	else
+		event_timer_set_in(&shim->loop, &shim->idle, IDLE_SEC * USEC_PER_SEC, on_idle);
+}
+
+/* The one place where this process waits: children of ours, and orphans that came to us as their
+ * subreaper. */
+static enum event_verb on_signal(struct event_signal *s, UNUSED const struct signalfd_siginfo *info)
+{
+	struct shim *shim = container_of(s, struct shim, signals);
+
+	for (;;) {
+		siginfo_t si = {0};
+		struct list *pos, *tmp;
+		uint32_t status;
+
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+			return EVENT_CONTINUE;
+		status = (uint32_t)si.si_status + (si.si_code == CLD_EXITED ? 0U : 128U);
+		list_for_each_safe (pos, tmp, &shim->containers) {
+			if (container_reaped(
+				    list_entry(pos, struct container, node), si.si_pid, status))
+				break;
+		}
+	}
+}
+
+static void on_warning(const struct err *err, UNUSED void *ctx)
+{
+	log_warn("%s", err->text);
+}
+
+static void ignore(int sig)
+{
+	struct sigaction ign = {.sa_handler = SIG_IGN};
+
+	(void)sigaction(sig, &ign, NULL);
+}
+
+static int watch_children(struct shim *shim)
+{
+	sigset_t mask;
+
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGCHLD);
+	/* TERM and INT are for the workloads: a shim that is told to go while it has some stays */
+	ignore(SIGPIPE);
+	ignore(SIGTERM);
+	ignore(SIGINT);
+	ignore(SIGHUP);
+	return event_signal_init(&shim->signals, &shim->loop, &mask, on_signal);
+}
+
+static int set_up(struct shim *shim, const struct shim_params *params, struct err *err)
+{
+	struct ttrpc_server_config config = {
+		.on_warning = on_warning,
+		.ctx = shim,
+	};
+	int r;
+
+	if (str_dup(&shim->ns, params->ns) < 0 ||
+		str_dup(&shim->socket_path, params->socket_path) < 0)
+		return err_sysf(err, ENOMEM, "shim");
+	r = event_loop_init(&shim->loop);
+	if (r == 0)
+		r = watch_children(shim);
+	if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_sysf(err, -r, "event loop");
+	r = cgroup_host_detect(&shim->cgroup_host, err);
+	if (r < 0)
+		return r;
+	r = events_new(&shim->loop, params->ttrpc_address, params->ns, on_events_idle, shim,
+		&shim->events);
+	if (r < 0)
+		return err_sysf(err, -r, "events");
+	/* without its runtime the shim still answers: Create says what is missing */
+	if (runtime_hold(&shim->runtime_fd, &shim->runtime_error) < 0)
+		log_error("%s", shim->runtime_error.text);
+	config.services = task_services(shim, &config.n_services);
+	return ttrpc_server_new(&shim->loop, params->listener, &config, &shim->server, err);
+}
+
+static void tear_down(struct shim *shim)
+{
+	shim->server = ttrpc_server_free(shim->server);
+	shim->events = events_free(shim->events);
+	while (!list_empty(&shim->reservations))
+		forget_reservation(list_entry(shim->reservations.next, struct reservation, node));
+	event_timer_clear(&shim->idle);
+	event_timer_clear(&shim->farewell);
+	event_signal_done(&shim->signals);
+	event_loop_done(&shim->loop);
+	cgroup_host_done(&shim->cgroup_host);
+	fd_close(&shim->runtime_fd);
+	fd_close(&shim->log_fd);
+	free(shim->ns);
+	free(shim->socket_path);
+}
+
+int shim_serve(const struct shim_params *params)
+{
+	struct shim shim = {.runtime_fd = -EBADF, .log_fd = params->log_fd};
+	struct err err = ERR_INIT;
+	int r;
+
+	shim.signals = (struct event_signal)EVENT_SIGNAL_INIT;
+	list_init(&shim.containers);
+	list_init(&shim.reservations);
+	log_open(params->log_fd, params->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		"io.containerd.reaper.v2");
+	r = set_up(&shim, params, &err);
+	if (r < 0) {
+		log_error("starting the shim: %s", err.text);
+		(void)unlink(params->socket_path);
+	} else {
+		log_debug("shim for %s serves at %s", params->id, params->socket_path);
+		(void)shim_reserve(&shim, params->id);
+		r = event_loop_run(&shim.loop);
+	}
+	tear_down(&shim);
+	return r < 0 ? 1 : r;
+}

@@ -1,0 +1,69 @@
+/* The one context of a shim: its loop, its server, its containers, and when it leaves. */
+#pragma once
+
+#include <sys/types.h>
+#include "base/err.h"
+#include "base/list.h"
+#include "cgroup/host.h"
+#include "event/loop.h"
+#include "event/signal.h"
+#include "event/timer.h"
+#include "shim/events.h"
+#include "ttrpc/server.h"
+
+#define SHIM_LOG_NAME "io.containerd.reaper.v2"
+
+struct container;
+
+struct shim {
+	struct event_loop loop;
+	struct event_signal signals;
+	struct ttrpc_server *server;
+	struct events *events;
+	struct cgroup_host cgroup_host;
+	char *ns;
+	char *socket_path;
+	int log_fd;
+	int runtime_fd; /* reaper-runtime as it was at our birth; -EBADF: `runtime_error` says why
+			 */
+	struct err runtime_error;
+	struct list containers; /* those being deleted included */
+	struct list reservations;
+	struct event_timer idle;
+	struct event_timer farewell;
+	bool leaving;
+	struct ttrpc_service services[3]; /* task_service.h */
+};
+
+/* What the daemon is born with. Strings are borrowed. */
+struct shim_params {
+	const char *ns, *id, *socket_path;
+	const char *ttrpc_address; /* for events; NULL or empty: none */
+	int listener;              /* taken */
+	int log_fd;                /* taken; -EBADF: no log */
+	bool debug;
+};
+
+/*
+ * Serves until the last container is gone; returns the exit status. The calling process must be
+ * single-threaded and have nothing else open. Never returns while a container is there.
+ */
+int shim_serve(const struct shim_params *params);
+
+/* The container with this id that is not being deleted; ERR_NOT_FOUND. */
+int shim_container(
+	struct shim *shim, const char *id, struct container **ret_container, struct err *err);
+
+/* Whether the id is in use, also by one that is being deleted. */
+bool shim_has_container(const struct shim *shim, const char *id);
+
+/* `start` keeps a place for a container that will be created. False: too late, the shim is on its
+ * way out. */
+bool shim_reserve(struct shim *shim, const char *id);
+
+/* The reservation of `id` is used up. */
+void shim_unreserve(struct shim *shim, const char *id);
+
+/* Call when something that keeps the shim alive has come or gone. `asked`: containerd said
+ * Shutdown. */
+void shim_reconsider(struct shim *shim, bool asked);

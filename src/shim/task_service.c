@@ -1,0 +1,284 @@
+#include "shim/task_service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "proto/task.pb-c.h"
+#include "shim/answers.h"
+#include "shim/container.h"
+#include "shim/shim.h"
+#include "shim/socket.h"
+#include "shim/waiters.h"
+
+static void fail(struct ttrpc_call *call, const struct err *err)
+{
+	/* asking after what is gone is part of containerd's normal day */
+	if (err->kind == ERR_NOT_FOUND)
+		log_debug("%s: %s", ttrpc_call_method(call), err->text);
+	else
+		log_error("%s: %s", ttrpc_call_method(call), err->text);
+	ttrpc_call_fail(call, err);
+}
+
+/* The process a request names, or the call is answered and false returned. */
+static bool find(struct shim *shim, struct ttrpc_call *call, const char *id, const char *exec_id,
+	struct container **ret_c, struct process **ret_p)
+{
+	struct err err = ERR_INIT;
+	int r = shim_container(shim, id, ret_c, &err);
+
+	if (r == 0)
+		r = container_process(*ret_c, exec_id, ret_p, &err);
+	if (r < 0)
+		fail(call, &err);
+	return r == 0;
+}
+
+static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__CreateTaskRequest *request = (const Task__CreateTaskRequest *)message;
+	struct shim *shim = ctx;
+	struct container_request create = {
+		.id = request->id,
+		.bundle = request->bundle,
+		.stdio = {.in = request->stdin,
+			.out = request->stdout,
+			.err = request->stderr,
+			.terminal = request->terminal},
+	};
+	struct err err = ERR_INIT;
+	int r;
+
+	/* the snapshot's mounts (request->rootfs) stay unmounted: the workload's root is the host's
+	 * view */
+	shim_unreserve(shim, request->id);
+	if (!str_empty(request->checkpoint))
+		r = err_setf(&err, ERR_UNIMPLEMENTED, ENOSYS,
+			"a host process cannot be restored from a checkpoint");
+	else
+		r = container_create(shim, &create, call, &err);
+	if (r < 0)
+		fail(call, &err);
+	shim_reconsider(shim, false);
+}
+
+static void on_start(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__StartRequest *request = (const Task__StartRequest *)message;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	if (container_start(c, p, call, &err) < 0)
+		fail(call, &err);
+}
+
+static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__DeleteRequest *request = (const Task__DeleteRequest *)message;
+	struct err err = ERR_INIT;
+	struct exit_info exit;
+	struct container *c;
+	struct process *p;
+	int r;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	if (!p->exec_id) {
+		r = container_delete(c, call, &err);
+	} else {
+		r = container_delete_exec(c, p, &exit, &err);
+		if (r == 0)
+			answer_deleted_one(call, &exit);
+	}
+	if (r < 0)
+		fail(call, &err);
+}
+
+static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__ExecProcessRequest *request = (const Task__ExecProcessRequest *)message;
+	struct stdio_paths stdio = {.in = request->stdin,
+		.out = request->stdout,
+		.err = request->stderr,
+		.terminal = request->terminal};
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+	int r;
+
+	if (!find(ctx, call, request->id, "", &c, &p))
+		return;
+	if (!request->spec || request->spec->value.len == 0)
+		r = err_setf(&err, ERR_INVALID, EINVAL, "exec %.100s: no process object",
+			request->exec_id);
+	else
+		r = container_add_exec(c, request->exec_id, &stdio,
+			(const char *)request->spec->value.data, request->spec->value.len, &err);
+	if (r < 0)
+		fail(call, &err);
+	else
+		answer_empty(call);
+}
+
+static void on_state(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__StateRequest *request = (const Task__StateRequest *)message;
+	struct container *c;
+	struct process *p;
+
+	if (find(ctx, call, request->id, request->exec_id, &c, &p))
+		answer_state(call, p);
+}
+
+static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__WaitRequest *request = (const Task__WaitRequest *)message;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	if (waiters_add(&p->waiters, call) == 0 && p->state == PROCESS_STOPPED)
+		answer_waiters(p);
+}
+
+static void on_kill(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__KillRequest *request = (const Task__KillRequest *)message;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	if (container_kill(c, p, request->signal, request->all && !p->exec_id, &err) < 0)
+		fail(call, &err);
+	else
+		answer_empty(call);
+}
+
+static void on_resize(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__ResizePtyRequest *request = (const Task__ResizePtyRequest *)message;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	stdio_resize(&p->io, request->width, request->height);
+	answer_empty(call);
+}
+
+static void on_close_io(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__CloseIORequest *request = (const Task__CloseIORequest *)message;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+		return;
+	if (request->stdin)
+		stdio_close_stdin(&p->io);
+	answer_empty(call);
+}
+
+static void on_pids(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__PidsRequest *request = (const Task__PidsRequest *)message;
+	_cleanup_free_ pid_t *pids = NULL;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+	size_t n;
+
+	if (!find(ctx, call, request->id, "", &c, &p))
+		return;
+	if (container_pids(c, &pids, &n, &err) < 0)
+		fail(call, &err);
+	else
+		answer_pids(call, c, pids, n);
+}
+
+/* Liveness probe: never fails, whatever the id (contract §3.2). */
+static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__ConnectRequest *request = (const Task__ConnectRequest *)message;
+	Task__ConnectResponse response = TASK__CONNECT_RESPONSE__INIT;
+	struct container *c;
+
+	response.shim_pid = (uint32_t)getpid();
+	if (shim_container(ctx, request->id, &c, NULL) == 0)
+		response.task_pid = c->init.pid;
+	response.version = (char *)REAPER_VERSION;
+	ttrpc_call_reply(call, &response.base);
+}
+
+static void on_shutdown(struct ttrpc_call *call, UNUSED const ProtobufCMessage *message, void *ctx)
+{
+	answer_empty(call);
+	shim_reconsider(ctx, true);
+}
+
+static void on_unimplemented(
+	struct ttrpc_call *call, UNUSED const ProtobufCMessage *message, UNUSED void *ctx)
+{
+	ttrpc_call_failf(call, ERR_UNIMPLEMENTED, "%s", ttrpc_call_method(call));
+}
+
+static const struct ttrpc_method task_methods[] = {
+	{"State", &task__state_request__descriptor, on_state},
+	{"Create", &task__create_task_request__descriptor, on_create},
+	{"Start", &task__start_request__descriptor, on_start},
+	{"Delete", &task__delete_request__descriptor, on_delete},
+	{"Pids", &task__pids_request__descriptor, on_pids},
+	{"Pause", &task__pause_request__descriptor, on_unimplemented},
+	{"Resume", &task__resume_request__descriptor, on_unimplemented},
+	{"Checkpoint", &task__checkpoint_task_request__descriptor, on_unimplemented},
+	{"Kill", &task__kill_request__descriptor, on_kill},
+	{"Exec", &task__exec_process_request__descriptor, on_exec},
+	{"ResizePty", &task__resize_pty_request__descriptor, on_resize},
+	{"CloseIO", &task__close_iorequest__descriptor, on_close_io},
+	{"Update", &task__update_task_request__descriptor, on_unimplemented},
+	{"Wait", &task__wait_request__descriptor, on_wait},
+	{"Stats", &task__stats_request__descriptor, on_unimplemented},
+	{"Connect", &task__connect_request__descriptor, on_connect},
+	{"Shutdown", &task__shutdown_request__descriptor, on_shutdown},
+};
+
+static void on_late_cancel(UNUSED struct ttrpc_call *call, UNUSED void *data)
+{
+}
+
+static void on_reserve(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__ConnectRequest *request = (const Task__ConnectRequest *)message;
+
+	if (shim_reserve(ctx, request->id))
+		answer_empty(call);
+	else /* on its way out: the end of the connection is the answer */
+		ttrpc_call_park(call, on_late_cancel, NULL);
+}
+
+static const struct ttrpc_method shim_methods[] = {
+	{SHIM_METHOD_RESERVE, &task__connect_request__descriptor, on_reserve},
+};
+
+const struct ttrpc_service *task_services(struct shim *shim, size_t *ret_n)
+{
+	const struct ttrpc_service services[] = {
+		{"containerd.task.v2.Task", task_methods, ARRAY_LEN(task_methods), shim},
+		{"containerd.task.v3.Task", task_methods, ARRAY_LEN(task_methods), shim},
+		{SHIM_SERVICE, shim_methods, ARRAY_LEN(shim_methods), shim},
+	};
+
+	_Static_assert(sizeof(services) == sizeof(shim->services), "as many as the shim keeps");
+	memcpy(shim->services, services, sizeof(services));
+	*ret_n = ARRAY_LEN(services);
+	return shim->services;
+}
