@@ -9,6 +9,7 @@
 #include "node/cli.h"
 #include "node/containerd.h"
 #include "node/image.h"
+#include "node/overlay.h"
 #include "node/toml.h"
 #include "node/toml_json.h"
 
@@ -77,7 +78,8 @@ static const struct cli_option options[] = {
 	{OPT_NAMESPACE, "--namespace", "NAME", CLI_STRING,
 		offsetof(struct cli_args, containerd_namespace),
 		"containerd's namespace (default: k8s.io)"},
-	{OPT_ALL, "--all", NULL, CLI_FLAG, offsetof(struct cli_args, all), "not only unused ones"},
+	{OPT_ALL, "--all", NULL, CLI_FLAG, offsetof(struct cli_args, all),
+		"also caches and empty directories; fails if a view is in use"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -107,6 +109,12 @@ static const struct cli_command commands[] = {
 		"downloaded."},
 	{"image", "tar", 0, image_tar_command,
 		"Writes the image " IMAGE_NAME " to standard output as an OCI tar", NULL},
+	{"overlay", "list", OPT_JSON, overlay_list_command,
+		"Lists the views of the host that pods share, and what they use", NULL},
+	{"overlay", "gc", OPT_ALL | OPT_JSON, overlay_gc_command,
+		"Removes views that no pod uses, with all that was written in them",
+		"Exit status: 0 done, 1 something could not be removed, or --all and a view is in "
+		"use."},
 	{NULL, "toml-decode", 0, toml_decode, "Speaks toml-test's decoder protocol",
 		.hidden = true},
 };

@@ -1,5 +1,4 @@
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "node/change.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
-#include "node/diff.h"
+#include "node/pods.h"
 #include "node/write.h"
 
 /* How the file gets back to what it was. */
@@ -37,30 +36,6 @@ static void undo_done(struct undo *u)
 }
 
 /* ---- what stands in the way ---- */
-
-static bool is_shim(const char *pid)
-{
-	static const char name[] = "containerd-shim-reaper-v2";
-	_cleanup_free_ char *path = NULL, *cmdline = NULL;
-	const char *base;
-
-	if (!isdigit((unsigned char)pid[0]) || str_printf(&path, "/proc/%s/cmdline", pid) < 0 ||
-		file_read_at(AT_FDCWD, path, 1 << 20, &cmdline, NULL, NULL) < 0 || !cmdline)
-		return false;
-	base = strrchr(cmdline, '/');
-	return str_eq(base ? base + 1 : cmdline, name);
-}
-
-static unsigned count_shims(void)
-{
-	_cleanup_closedir_ DIR *dir = opendir("/proc");
-	struct dirent *e;
-	unsigned n = 0;
-
-	while (dir && (e = readdir(dir)))
-		n += is_shim(e->d_name);
-	return n;
-}
 
 static int check_default_runtime(const struct confset *s, struct report *rep)
 {
@@ -85,7 +60,7 @@ static int check_default_runtime(const struct confset *s, struct report *rep)
 
 static int check_obstacles(const struct cli_args *args, const struct undo *u, struct report *rep)
 {
-	unsigned shims = args->root ? 0 : count_shims();
+	unsigned shims = args->root ? 0 : pods_count();
 	int r = check_default_runtime(&u->plan.set, rep);
 
 	if (r != 0)

@@ -1,1 +1,1 @@
-reaper_room(node DEPS base mount)
+reaper_room(node DEPS base conf store mount)

@@ -1,0 +1,16 @@
+/*
+ * `reaperctl overlay`: the groups whose containers share a view of the host (mount/group.h), what
+ * they use, and their end. Both print a table or, with --json, one object.
+ */
+#pragma once
+
+#include "node/cli.h"
+
+int overlay_list_command(const struct cli_args *args);
+
+/*
+ * Removes groups that no process uses, with everything the workloads wrote; with --all also what is
+ * left below /run/reaper when no pod runs (caches, empty directories). A group in use is
+ * told, and is no error without --all. Exit status 1 if something could not be removed.
+ */
+int overlay_gc_command(const struct cli_args *args);
