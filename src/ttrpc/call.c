@@ -76,9 +76,8 @@ static void call_free(struct ttrpc_call *call)
 
 void ttrpc_call_cancel(struct ttrpc_call *call)
 {
-	/* Out of all lists first: the callback may answer, or look at, other calls. */
+	/* Out of the list first: the callback may answer other calls of this connection. */
 	list_remove(&call->node);
-	event_timer_clear(&call->timer);
 	call->on_cancel(call, call->data);
 	call_free(call);
 }

@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* nomem.c has itself called between. */
+#ifndef REPLAY_ONE_INPUT
+#	define REPLAY_ONE_INPUT LLVMFuzzerTestOneInput
+#endif
+
+int REPLAY_ONE_INPUT(const uint8_t *data, size_t size);
 
 static int replay_file(const char *path)
 {
@@ -24,7 +29,7 @@ static int replay_file(const char *path)
 	data = malloc(st.st_size > 0 ? (size_t)st.st_size : 1);
 	size = fread(data, 1, (size_t)st.st_size, f);
 	(void)fclose(f);
-	(void)LLVMFuzzerTestOneInput(data, size);
+	(void)REPLAY_ONE_INPUT(data, size);
 	free(data);
 	return 1;
 }

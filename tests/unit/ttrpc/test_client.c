@@ -220,6 +220,26 @@ Test(ttrpc_client, can_be_freed_by_its_callbacks)
 	rig_done(&rig);
 }
 
+Test(ttrpc_client, is_silent_when_freed_between_the_break_and_the_news_of_it)
+{
+	struct heard h;
+	struct rig rig;
+	int pair[2];
+
+	rig_init(&rig);
+	h = (struct heard) {.client = NULL};
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	cr_assert_eq(ttrpc_client_adopt(&rig.loop, pair[0], closed, &h, &h.client), 0);
+	close(pair[1]);
+	cr_assert_eq(call(&h, "Echo", 1000000), 0);
+	cr_assert_not(list_empty(&rig.loop.posts));
+	h.client = ttrpc_client_free(h.client);
+	cr_assert(list_empty(&rig.loop.posts));
+	rig_pump(&rig);
+	cr_assert_eq(h.n_replies + h.n_closed, 0);
+	rig_done(&rig);
+}
+
 Test(ttrpc_client, ignores_frames_that_answer_nothing_and_refuses_undecodable_ones)
 {
 	struct heard h;
