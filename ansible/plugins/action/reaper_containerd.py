@@ -34,22 +34,34 @@ sha256sum /var/lib/reaper/packages/current.deb 2>/dev/null | cut -d ' ' -f 1
 return 0
 """
 
+# The answer as JSON; for a dry run that shows differences, the text with the difference behind it.
 RUN = r"""
 command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; return 127; }
-reaperctl containerd "$@"
+diff=$1
+shift
+reaperctl containerd "$@" --json || rc=$?
+if [ "$diff" = diff ]; then
+    echo
+    echo "=== diff"
+    reaperctl containerd "$@" --diff 2>/dev/null
+fi
+return "${rc:-0}"
 """
 
 # reaperctl of the package to come, from a tmpfs that only this one process sees: nothing of it is
 # on the node's disk, and nothing is left, whatever happens.
 RUN_FROM_PACKAGE = r"""
-export REAPER_DEB=$1
-shift
+export REAPER_DEB=$1 REAPER_RUN=$2
+shift 2
 exec unshare --mount --propagation private sh -c '
     mount -t tmpfs -o mode=0700 reaper "${REAPER_DEB%/*}/mnt" &&
     dpkg-deb --fsys-tarfile "$REAPER_DEB" | tar -xf - -C "${REAPER_DEB%/*}/mnt" ./usr/bin || exit 1
     PATH=${REAPER_DEB%/*}/mnt/usr/bin:$PATH
-    exec reaperctl containerd "$@"' sh "$@"
+    eval "main() { $REAPER_RUN
+}"
+    main "$@"' sh "$@"
 """
+DIFF_MARK = "\n=== diff\n"
 
 
 class ActionModule(NodeAction):
@@ -65,7 +77,7 @@ class ActionModule(NodeAction):
     def run_on_node(self, args):
         if args["state"] not in COMMANDS:
             raise NodeError("state is one of %s" % ", ".join(COMMANDS))
-        command = [COMMANDS[args["state"]], "--json"]
+        command = [COMMANDS[args["state"]]]
         for name in ("timeout", "config", "unit"):
             if args[name] is not None:
                 command += ["--" + name, str(args[name])]
@@ -73,9 +85,8 @@ class ActionModule(NodeAction):
             command.append("--force")
         dry = self.check_mode and args["state"] != "verified"
         if dry:
-            command += ["--dry-run", "--diff"]
-        elif self._task.diff and args["state"] != "verified":
-            command.append("--diff")
+            command.append("--dry-run")
+        command.insert(0, "diff" if dry and self._task.diff else "no-diff")
 
         reaperctl, kept = (self.must("no answer", PROBE).split("\n") + ["", ""])[:2]
         package = args["package"]
@@ -91,25 +102,30 @@ class ActionModule(NodeAction):
         directory, target = self.upload(package)
         try:
             self.must("no place for reaperctl", 'mkdir "$1/mnt"', directory, become=False)
-            return self.script(RUN_FROM_PACKAGE, target, *command)
+            return self.script(RUN_FROM_PACKAGE, target, RUN, *command)
         finally:
             self.remove(directory)
 
     def outcome(self, rc, out, err):
+        out, _, diff = out.partition(DIFF_MARK)
         answer = parse(out)
         result = {"rc": rc, "changed": changed(answer), "reaper": answer}
-        diff = answer.pop("diff", None)
-        if diff:
-            result["diff"] = {"prepared": diff}
+        # the lines of the difference, without what reaperctl says behind them
+        diff = diff.partition("\nreaperctl: ")[0]
+        if diff.startswith("--- "):
+            result["diff"] = {"prepared": diff + "\n"}
         result["msg"] = (
             answer.get("message")
             or last_lines(err)
             or "reaperctl gave no answer (exit %d): %s" % (rc, last_lines(out))
         )
-        if rc not in (0, 10) or not answer:
-            result["failed"] = True
+        # said in any case, since Ansible takes every rc but 0 for a failure
+        result["failed"] = rc not in (0, 10) or not answer
+        if result["failed"]:
             result["changed"] = rc == 5
             result["stderr"] = err
+            if answer.get("next"):
+                result["msg"] += " (next: %s)" % answer["next"]
         return result
 
 
