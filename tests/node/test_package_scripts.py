@@ -1,0 +1,138 @@
+"""What the package's scripts do where things are not as they should be."""
+
+import pytest
+
+from installed import CONFIG, assert_does_not_serve, assert_serves, file_state, package
+
+pytestmark = pytest.mark.submission("dpkg calls these scripts at the worst moments; five seconds each")
+
+DEB = "/root/reaper.deb"
+
+
+@pytest.fixture
+def node(stock):
+    """A stock node with the package at hand."""
+    node = stock("bookworm")
+    node.path(DEB).write_bytes(package().read_bytes())
+    return node
+
+
+def install(node, *environment, keep_settings=False):
+    """Returns what apt said, which has what the scripts said in it."""
+    options = ["-o", "Dpkg::Options::=--force-confold"] if keep_settings else []
+    result = node.run("env", *environment, "apt-get", "-q", "-y", *options, "install", DEB, timeout=300)
+    return result.stdout + result.stderr
+
+
+def main_pid(node):
+    return node.run("systemctl", "show", "--property=MainPID", "--value", "containerd").stdout
+
+
+def status(node):
+    return node.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "reaper").stdout
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_the_merge_can_be_switched_off(node, where):
+    before = file_state(node.path(CONFIG)), main_pid(node)
+    if where == "environment":
+        install(node, "REAPER_CONTAINERD_MERGE=no")
+    else:
+        conf = node.path("/etc/reaper/reaper.conf")
+        conf.parent.mkdir()
+        conf.write_text('# ours\nREAPER_CONTAINERD_MERGE="no"\n')
+        install(node, keep_settings=True)
+    assert (file_state(node.path(CONFIG)), main_pid(node)) == before
+    assert status(node) == "installed"
+
+
+def test_a_refused_merge_leaves_the_package_installed(node):
+    config = node.path(CONFIG)
+    config.write_text(config.read_text() + "[unfinished\n")
+    before = file_state(config)
+    said = install(node)
+    assert "E_SYNTAX" in said
+    assert "reaperctl containerd apply" in said
+    assert status(node) == "installed"
+    assert file_state(config) == before
+
+
+def test_nothing_is_restarted_where_services_may_not_be(node):
+    pid = main_pid(node)
+    policy = node.path("/usr/sbin/policy-rc.d")
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    install(node)
+    assert main_pid(node) == pid
+    assert "reaper-v2" in node.path(CONFIG).read_text()
+
+
+def test_containerd_that_is_down_stays_down_and_is_seen_to_at_boot(node):
+    before = file_state(node.path(CONFIG))
+    node.stop_containerd()
+    install(node)
+    assert node.run("systemctl", "is-active", "containerd", check=False).stdout == "inactive\n"
+    node.start_containerd()
+    assert node.run("systemctl", "is-enabled", "reaper-boot").stdout == "enabled\n"
+    node.run("systemctl", "start", "reaper-boot")
+    assert_serves(node)
+    node.run("apt-get", "-q", "-y", "remove", "reaper")
+    assert file_state(node.path(CONFIG)) == before
+
+
+def test_containerd_goes_first(node):
+    """The trigger of its removal makes no configuration anew, and the package goes without it."""
+    install(node)
+    node.run("dpkg", "--purge", "containerd", timeout=120)
+    assert not node.path(CONFIG).exists()
+    assert node.run("dpkg", "--audit").stdout == ""
+    node.run("apt-get", "-q", "-y", "purge", "reaper")
+    assert not node.path("/var/lib/reaper").exists()
+    assert not node.path("/etc/containerd").exists()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["prerm", "upgrade", "9"],
+        ["prerm", "failed-upgrade", "9", "8"],
+        ["postrm", "upgrade", "9"],
+        ["postrm", "abort-install"],
+        ["postinst", "abort-upgrade", "9"],
+        ["postinst", "abort-deconfigure", "in-favour", "x", "1"],
+        ["postinst", "triggered", CONFIG],
+    ],
+    ids=lambda call: "-".join(call[:2]),
+)
+def test_calls_that_must_change_nothing(checked_node, call):
+    node = checked_node
+    before = file_state(node.path(CONFIG)), main_pid(node)
+    node.run(f"/var/lib/dpkg/info/reaper.{call[0]}", *call[1:])
+    assert (file_state(node.path(CONFIG)), main_pid(node)) == before
+
+
+@pytest.fixture(scope="module")
+def checked_node():
+    """One node with the package for all calls that must change nothing."""
+    from machine import Node
+
+    node = Node("trixie", "reaper-test-scripts", install=False, prepare=False)
+    node.path(DEB).write_bytes(package().read_bytes())
+    install(node)
+    yield node
+    node.remove()
+
+
+def test_an_unknown_call_is_an_error(checked_node):
+    for script in ("postinst", "prerm", "postrm"):
+        assert checked_node.run(f"/var/lib/dpkg/info/reaper.{script}", "dance", check=False).returncode == 1
+
+
+def test_prerm_and_its_abort_are_a_round_trip(checked_node):
+    node = checked_node
+    before = file_state(node.path(CONFIG))
+    node.run("/var/lib/dpkg/info/reaper.prerm", "remove")
+    assert_does_not_serve(node)
+    node.run("/var/lib/dpkg/info/reaper.postinst", "abort-remove")
+    assert_serves(node)
+    assert file_state(node.path(CONFIG)) == before
