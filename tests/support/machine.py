@@ -109,7 +109,7 @@ class Machine:
 
     def shims(self):
         """Pids of the shims, as the host counts them."""
-        return [p for p in self.processes() if comm(p).startswith("containerd-shim")]
+        return [p for p in self.processes() if "shim" in comm(p)]
 
     def processes(self):
         """All pids of the machine as the host counts them, but for its own machinery."""
