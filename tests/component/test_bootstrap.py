@@ -113,7 +113,7 @@ def test_a_stale_socket_is_replaced(bench):
     address = bench.start("one", spec("/bin/true"))
     pid = Task(bench.connect(address)).call("Connect", id="one").shim_pid
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid not in bench.shims() or not os.path.exists(f"/proc/{pid}/exe"))
+    until(lambda: pid not in bench.shims())
     assert os.path.exists(address)
     bundle = bench.directory / "one"
     result = bench.shim("start", bundle=bundle, name="one")
@@ -125,7 +125,7 @@ def test_delete_removes_the_socket_of_a_dead_shim(bench):
     address = bench.start("one", spec("/bin/true"))
     pid = Task(bench.connect(address)).call("Connect", id="one").shim_pid
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid not in bench.shims() or not os.path.exists(f"/proc/{pid}/exe"))
+    until(lambda: pid not in bench.shims())
     assert bench.delete("one").exit_status == 137
     assert not os.path.exists(address)
 

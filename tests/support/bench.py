@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from machine import BINARIES, Bare
+from machine import BINARIES, Bare, is_zombie
 from ttrpc import EXISTS, NOT_FOUND, OK, TASK, Connection, Events, Task
 from waiting import until
 
@@ -179,13 +179,10 @@ class Container:
         """What containerd does after an exit: Delete, Shutdown, the delete call."""
         answer = self.call("Delete") if delete else None
         self.call("Shutdown") if delete else give_up(self.task, self.name)
-        until(lambda: not os.path.exists(f"/proc/{self.shim_pid}/exe") or self.gone(), what="the shim's end")
+        until(self.gone, what="the shim's end")
         assert not os.path.exists(self.path), "the socket is still there"
         self.bench.delete(self.name)
         return answer
 
     def gone(self):
-        try:
-            return pathlib.Path(f"/proc/{self.shim_pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
+        return is_zombie(self.shim_pid)
