@@ -66,15 +66,6 @@ static int enter(int ns, const char *what, struct err *err)
 	return 0;
 }
 
-/* Whether a mount point is exactly here. */
-static bool is_mount_point(int proc_fd, const char *path)
-{
-	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
-
-	return mountinfo_read(proc_fd, "self/mountinfo", &t, NULL) == 0 &&
-	       mountinfo_find(&t, path) != NULL;
-}
-
 static void drop_store(const char *base_dir)
 {
 	while (umount2(base_dir, MNT_DETACH) == 0) {
@@ -97,7 +88,7 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	if (r < 0)
 		return r;
 	/* a tmpfs without a pin is what an interrupted making left */
-	if (is_mount_point(proc_fd, spec->base_dir))
+	if (mountinfo_is_point(proc_fd, spec->base_dir))
 		drop_store(spec->base_dir);
 	r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
 	if (r < 0)
@@ -212,7 +203,7 @@ static int inspect(const struct mount_group_spec *spec, int proc_fd,
 	dev_t dev;
 	int r;
 
-	info.mounted = is_mount_point(proc_fd, spec->base_dir);
+	info.mounted = mountinfo_is_point(proc_fd, spec->base_dir);
 	if (info.mounted && statfs(spec->base_dir, &fs) == 0) {
 		uint64_t unit = (uint64_t)fs.f_bsize;
 
@@ -242,7 +233,7 @@ int mount_group_inspect(
 
 	if (proc_fd < 0)
 		return proc_fd;
-	if (access(spec->ns_dir, F_OK) < 0 && !is_mount_point(proc_fd, spec->base_dir))
+	if (access(spec->ns_dir, F_OK) < 0 && !mountinfo_is_point(proc_fd, spec->base_dir))
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
 	lock = lock_groups(spec, err);
 	if (lock < 0)
@@ -282,7 +273,7 @@ static void remove_dirs(const struct mount_group_spec *spec, int proc_fd)
 	(void)rmdir(spec->base_dir);
 	if (mount_group_list(spec->ns_dir, &left, NULL) < 0 || strv_len(left) > 0)
 		return;
-	if (is_mount_point(proc_fd, spec->ns_dir))
+	if (mountinfo_is_point(proc_fd, spec->ns_dir))
 		(void)umount2(spec->ns_dir, MNT_DETACH);
 	(void)rmdir(spec->ns_dir);
 }

@@ -304,3 +304,11 @@ const struct mountinfo_entry *mountinfo_find(const struct mountinfo *t, const ch
 	}
 	return NULL;
 }
+
+bool mountinfo_is_point(int proc_fd, const char *point)
+{
+	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
+
+	return mountinfo_read(proc_fd, "self/mountinfo", &t, NULL) == 0 &&
+	       mountinfo_keep_visible(&t, NULL) == 0 && mountinfo_find(&t, point) != NULL;
+}

@@ -52,3 +52,7 @@ bool mountinfo_has_option(const char *options, const char *word);
 
 /* The last entry whose mount point is exactly `point`, or NULL. */
 const struct mountinfo_entry *mountinfo_find(const struct mountinfo *t, const char *point);
+
+/* Whether a mount that can be reached is exactly at `point`, in the namespace of the caller.
+ * `proc_fd`: a procfs where "self" is the caller. False when the table cannot be read. */
+bool mountinfo_is_point(int proc_fd, const char *point);

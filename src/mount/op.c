@@ -122,10 +122,13 @@ int mount_op_format(const struct mount_op *op, char **ret_text)
 
 static int open_bind(struct mount_op *op, struct err *err)
 {
-	int fd = tree_open(AT_FDCWD, op->source, op->options.recursive_bind, err);
+	int fd = tree_open(
+		AT_FDCWD, op->source, op->options.recursive_bind, op->optional ? NULL : err);
 
 	if (fd == -ENOENT && op->optional)
 		return 0;
+	if (fd < 0 && op->optional)
+		return err_sysf(err, -fd, "%s", op->source);
 	if (fd == -ENOENT)
 		return err_setf(err, ERR_NOT_FOUND, ENOENT,
 			"volume for %s: %s does not exist on the host", op->dest, op->source);

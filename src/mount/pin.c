@@ -47,12 +47,7 @@ int pin_open(const char *dir, const char *name, struct err *err)
 /* Below a shared mount the bind is refused: its copies elsewhere would pin the namespace, too. */
 static int prepare_dir(const char *dir, int proc_fd, struct err *err)
 {
-	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
-	int r = mountinfo_read(proc_fd, "self/mountinfo", &t, err);
-
-	if (r < 0)
-		return r;
-	if (!mountinfo_find(&t, dir) && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
+	if (!mountinfo_is_point(proc_fd, dir) && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
 		return err_sysf(err, errno, "binding %s onto itself", dir);
 	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sysf(err, errno, "making %s private", dir);

@@ -1,0 +1,272 @@
+#include "runtime/become.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "confine/lsm.h"
+#include "runtime/command.h"
+#include "runtime/init_state.h"
+
+/* ---- still root ---- */
+
+/* Looks at files as the workload's user will, without losing the way back. */
+static int as_user(const struct init *in, struct err *err)
+{
+	const struct confine_creds *c = &in->plan.creds;
+
+	if (setgroups(c->n_groups, c->groups) < 0)
+		return err_sysf(err, errno, "supplementary groups");
+	(void)setfsgid(c->gid);
+	(void)setfsuid(c->uid);
+	return 0;
+}
+
+static void as_root(void)
+{
+	(void)setfsuid(0);
+	(void)setfsgid(0);
+}
+
+static int step_cwd(struct init *in, struct err *err)
+{
+	const char *cwd = in->plan.cwd;
+	int r = chdir(cwd) < 0 ? -errno : 0;
+
+	if (r == -EACCES) { /* root_squash: only the user may enter */
+		r = as_user(in, err);
+		if (r < 0)
+			return r;
+		r = chdir(cwd) < 0 ? -errno : 0;
+		as_root();
+	}
+	return r < 0 ? err_sysf(err, -r, "working directory %s", cwd) : 0;
+}
+
+static int step_session(struct init *in UNUSED, struct err *err)
+{
+	/* the child may lead a session already: nothing to do then */
+	if (getsid(0) == getpid() || setsid() >= 0)
+		return 0;
+	return err_sysf(err, errno, "setsid");
+}
+
+static int step_terminal(struct init *in, struct err *err)
+{
+	const struct plan *p = &in->plan;
+	int r;
+
+	if (!p->terminal)
+		return 0;
+	r = terminal_open(p->creds.uid, p->console_width, p->console_height, !in->args->exec_id,
+		in->proc_fd, &in->terminal, err);
+	if (r == 0)
+		r = terminal_take(&in->terminal, err);
+	if (r < 0)
+		return r;
+	r = init_send(in, INIT_CONSOLE, NULL, in->terminal.master);
+	if (r < 0)
+		return err_sysf(err, -r, "handing the terminal over");
+	terminal_done(&in->terminal);
+	return 0;
+}
+
+/* /dev/stdout leads to the pipe's file, which the user can open again only if it is his. */
+static int step_streams(struct init *in, struct err *err UNUSED)
+{
+	for (int fd = 0; fd < 3 && !in->plan.terminal; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_uid != in->plan.creds.uid)
+			(void)fchown(fd, in->plan.creds.uid, st.st_gid);
+	}
+	return 0;
+}
+
+static int step_rlimits(struct init *in, struct err *err)
+{
+	return confine_rlimits_apply(in->plan.rlimits, in->plan.n_rlimits, err);
+}
+
+static int step_oom(struct init *in, struct err *err)
+{
+	bool refused; /* without CAP_SYS_RESOURCE it cannot be lowered: the nearest value stays */
+
+	return confine_oom_score_adj(in->proc_fd, in->plan.oom_score_adj, &refused, err);
+}
+
+static int step_labels(struct init *in, struct err *err)
+{
+	int r = 0;
+
+	if (in->plan.apparmor)
+		r = confine_apparmor_on_exec(in->proc_fd, in->plan.apparmor, err);
+	if (r == 0 && in->plan.selinux)
+		r = confine_selinux_on_exec(in->proc_fd, in->plan.selinux, err);
+	return r;
+}
+
+/* HOME of a uid as the view's passwd has it, "/" if it is not in there: as runc. */
+static int find_home(uid_t uid, char **ret_home)
+{
+	_cleanup_free_ char *text = NULL;
+	char *save, *line;
+
+	if (file_read_at(AT_FDCWD, "/etc/passwd", 8 << 20, &text, NULL, NULL) < 0 || !text)
+		return str_dup(ret_home, "/");
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *rest = line;
+		char *field[7] = {NULL};
+		uint64_t id;
+
+		for (size_t i = 0; i < ARRAY_LEN(field) && rest; i++)
+			field[i] = strsep(&rest, ":");
+		if (!field[5] || num_parse_u64(field[2], UINT32_MAX, &id) < 0 || id != uid)
+			continue;
+		return str_dup(ret_home, *field[5] ? field[5] : "/");
+	}
+	return str_dup(ret_home, "/");
+}
+
+static int step_environment(struct init *in, struct err *err)
+{
+	_cleanup_free_ char *home = NULL;
+	int r = strv_copy(&in->workload_env, in->plan.env);
+
+	if (r == 0 && !strv_env_get(in->workload_env, "HOME")) {
+		r = find_home(in->plan.creds.uid, &home);
+		if (r == 0)
+			r = strv_env_set(&in->workload_env, "HOME", home);
+	}
+	return r < 0 ? err_sysf(err, -r, "environment") : 0;
+}
+
+static int step_command(struct init *in, struct err *err)
+{
+	int r = as_user(in, err);
+
+	if (r < 0)
+		return r;
+	r = command_resolve(in->plan.args[0], in->workload_env, in->proc_fd, &in->command, err);
+	as_root();
+	if (r < 0)
+		in->exit_status = command_exit_status(err);
+	return r;
+}
+
+static int step_bounding_set(struct init *in, struct err *err)
+{
+	return confine_caps_bound(&in->plan.caps, err);
+}
+
+/* Without no_new_privs a filter may be loaded only by CAP_SYS_ADMIN: before it goes. */
+static int step_seccomp_early(struct init *in, struct err *err)
+{
+	return in->plan.no_new_privs ? 0 : confine_seccomp_load(&in->seccomp, err);
+}
+
+/* ---- the workload's user ---- */
+
+static int step_credentials(struct init *in, struct err *err)
+{
+	return confine_creds_apply(&in->plan.creds, err);
+}
+
+static int step_capabilities(struct init *in, struct err *err)
+{
+	int r = confine_caps_apply(&in->plan.caps, err);
+
+	/* the change of ids has set it to what fs.suid_dumpable says */
+	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sysf(err, errno, "PR_SET_DUMPABLE");
+	return r;
+}
+
+static int step_no_new_privs(struct init *in, struct err *err)
+{
+	return in->plan.no_new_privs ? confine_no_new_privs(err) : 0;
+}
+
+static int step_close(struct init *in UNUSED, struct err *err)
+{
+	int r = fd_cloexec_from(3);
+
+	return r < 0 ? err_sysf(err, -r, "marking descriptors close-on-exec") : 0;
+}
+
+static int step_ready(struct init *in, struct err *err)
+{
+	int r = init_send(in, INIT_READY, NULL, -EBADF);
+
+	return r < 0 ? err_sysf(err, -r, "reporting to the shim") : 0;
+}
+
+/* The order is checked by tests; the reasons: architecture, "What makes it fast and right". */
+static const struct init_step steps[] = {
+	{"session", step_session},
+	{"working directory", step_cwd},
+	{"terminal", step_terminal},
+	{"streams", step_streams},
+	{"rlimits", step_rlimits},
+	{"oom score", step_oom},
+	{"labels", step_labels},
+	{"environment", step_environment},
+	{"command", step_command},
+	{"bounding set", step_bounding_set},
+	{"seccomp", step_seccomp_early},
+	{"credentials", step_credentials},
+	{"capabilities", step_capabilities},
+	{"no new privileges", step_no_new_privs},
+	{"descriptors", step_close},
+	{"ready", step_ready},
+};
+
+/* 1: open, 0: the shim is gone, or -errno. */
+static int wait_at_gate(struct init *in, struct err *err)
+{
+	char byte = 0;
+	int fd = -EBADF;
+	ssize_t n = fd_recv(in->control, &byte, 1, &fd);
+
+	fd_close(&fd);
+	if (n == 0 || n == -ECONNRESET)
+		return 0;
+	if (n < 0)
+		return err_sysf(err, (int)-n, "waiting for the start");
+	if (byte != INIT_GATE_OPEN)
+		return err_setf(err, ERR_INVALID, EBADMSG, "unknown message from the shim");
+	return 1;
+}
+
+int become_workload(struct init *in, struct err *err)
+{
+	int r = init_run_steps(in, steps, ARRAY_LEN(steps), err);
+
+	if (r < 0)
+		return r;
+	r = wait_at_gate(in, err);
+	if (r <= 0)
+		return r;
+	/* last of all. A filter that forbids the control socket hides the reason when the exec
+	   fails after it: the command was resolved above, so that little is left that can fail. */
+	if (in->plan.no_new_privs) {
+		r = confine_seccomp_load(&in->seccomp, err);
+		if (r < 0)
+			return r;
+	}
+	(void)execve(in->command, in->plan.args,
+		in->workload_env ? in->workload_env : (char *[]) {NULL});
+	r = command_exec_error(errno, in->command, err);
+	in->exit_status = command_exit_status(err);
+	return r;
+}

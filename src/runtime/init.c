@@ -1,0 +1,233 @@
+#include "runtime/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "cgroup/devices.h"
+#include "confine/lsm.h"
+#include "oci/init_contract.h"
+#include "runtime/become.h"
+#include "runtime/init_state.h"
+
+int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd)
+{
+	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = (uint32_t)type};
+
+	if (reason)
+		msg.err = *reason;
+	return fd_send(in->control, &msg, sizeof(msg), fd);
+}
+
+/* ---- steps, in the host's mount namespace ---- */
+
+/* Nobody may look into this process or take its descriptors: some of them are the host's. */
+static int step_guard(struct init *in, struct err *err)
+{
+	proc_reset_signals();
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sysf(err, errno, "PR_SET_DUMPABLE");
+	if (fd_cloexec_from(3) < 0)
+		return err_sysf(err, errno, "marking descriptors close-on-exec");
+	in->proc_fd = confine_open_proc(err);
+	return in->proc_fd < 0 ? in->proc_fd : 0;
+}
+
+/* The first thing: what follows is charged to the container. */
+static int step_join_cgroup(struct init *in, struct err *err)
+{
+	int r = load_cgroup(&in->loaded, in->args->bundle, err);
+
+	return r < 0 ? r : cgroup_attach_self(&in->loaded.cgroup, err);
+}
+
+static int step_load(struct init *in, struct err *err)
+{
+	int r = load_bundle(&in->loaded, in->args->bundle, in->env, err);
+
+	if (r == 0 && in->args->exec_id)
+		r = load_exec_process(&in->loaded, INIT_FD_PROCESS, err);
+	return r;
+}
+
+static int step_plan(struct init *in, struct err *err)
+{
+	struct plan_input input;
+	int r = load_plan_input(&in->loaded, false, &input, err);
+
+	return r < 0 ? r : plan_make(&input, &in->plan, err);
+}
+
+static int step_limits(struct init *in, struct err *err)
+{
+	return cgroup_limits_apply(&in->loaded.cgroup, &in->plan.limits, NULL, err);
+}
+
+/* Where the kernel cannot enforce device rules there is a second plan, in which nodes are dead. */
+static int step_devices(struct init *in, struct err *err)
+{
+	struct plan_input input;
+	struct plan second = PLAN_INIT;
+	int r;
+
+	if (!in->plan.devices_restricted)
+		return 0;
+	r = cgroup_devices_apply(
+		&in->loaded.cgroup, in->plan.device_rules, in->plan.n_device_rules, err);
+	if (r != -EOPNOTSUPP)
+		return r;
+	r = load_plan_input(&in->loaded, true, &input, err);
+	if (r == 0)
+		r = plan_make(&input, &second, err);
+	if (r < 0)
+		return r;
+	plan_done(&in->plan);
+	in->plan = second;
+	return 0;
+}
+
+static int step_compile_seccomp(struct init *in, struct err *err)
+{
+	const char *json = in->plan.seccomp_json;
+
+	if (!json)
+		return 0;
+	return confine_seccomp_get(
+		in->loaded.layout.seccomp, json, strlen(json), &in->seccomp, NULL, err);
+}
+
+static int step_check_labels(struct init *in, struct err *err)
+{
+	struct confine_lsm lsm;
+
+	confine_lsm_detect(&lsm);
+	return confine_lsm_check(&lsm, in->plan.apparmor, in->plan.selinux, err);
+}
+
+static int step_open_sources(struct init *in, struct err *err)
+{
+	return mount_ops_open(&in->plan.ops, err);
+}
+
+static int step_namespaces(struct init *in, struct err *err)
+{
+	int r = namespaces_open(&in->plan, in->proc_fd, &in->namespaces, err);
+
+	if (r == 0)
+		r = namespaces_enter(&in->plan, &in->namespaces, err);
+	if (r == 0)
+		r = namespaces_configure(&in->plan, &in->namespaces, in->proc_fd, err);
+	return r;
+}
+
+/* ---- the view ---- */
+
+static int step_enter_view(struct init *in, struct err *err)
+{
+	int r = store_layout_prepare(&in->loaded.layout, err);
+
+	if (r == 0)
+		r = mount_group_enter(&in->plan.group, in->proc_fd, err);
+	if (r == 0 && unshare(CLONE_NEWNS) < 0)
+		r = err_sysf(err, errno, "a mount namespace of the container's own");
+	return r;
+}
+
+static int step_mounts(struct init *in, struct err *err)
+{
+	return mount_ops_apply(&in->plan.ops, in->proc_fd, err);
+}
+
+/* An exec: all namespaces of the container's first process (but pid, which the shim has joined). */
+static int step_join_target(struct init *in UNUSED, struct err *err)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+	if (setns(INIT_FD_TARGET, flags) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return err_setf(err, ERR_PRECONDITION, ESRCH, "the container has ended");
+	return err_sysf(err, errno, "joining the container's namespaces");
+}
+
+/* ---- the tables ---- */
+
+static const struct init_step container_steps[] = {
+	{"guard", step_guard},
+	{"cgroup", step_join_cgroup},
+	{"bundle", step_load},
+	{"plan", step_plan},
+	{"limits", step_limits},
+	{"devices", step_devices},
+	{"seccomp profile", step_compile_seccomp},
+	{"labels", step_check_labels},
+	{"volumes", step_open_sources},
+	{"namespaces", step_namespaces},
+	{"host view", step_enter_view},
+	{"mounts", step_mounts},
+};
+
+static const struct init_step exec_steps[] = {
+	{"guard", step_guard},
+	{"cgroup", step_join_cgroup},
+	{"bundle", step_load},
+	{"plan", step_plan},
+	{"seccomp profile", step_compile_seccomp},
+	{"labels", step_check_labels},
+	{"container", step_join_target},
+};
+
+int init_run_steps(struct init *in, const struct init_step *steps, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		*err = (struct err)ERR_INIT; /* what an earlier step could live with */
+		r = steps[i].fn(in, err);
+		if (r < 0 && err->kind == ERR_NONE) /* a step that did not say why */
+			return err_sysf(err, -r, "%s", steps[i].name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void init_done(struct init *in)
+{
+	namespaces_done(&in->namespaces);
+	plan_done(&in->plan);
+	loaded_done(&in->loaded);
+	confine_seccomp_done(&in->seccomp);
+	terminal_done(&in->terminal);
+	fd_close(&in->proc_fd);
+	free(in->command);
+	in->command = NULL;
+	in->workload_env = strv_free(in->workload_env);
+}
+
+int runtime_init(const struct init_args *args, char *const *env)
+{
+	_cleanup_(init_done) struct init in = INIT_INIT;
+	struct err err = ERR_INIT;
+	int r;
+
+	in.args = args;
+	in.env = env;
+	in.control = INIT_FD_CONTROL;
+	in.exit_status = INIT_EXIT_FAILED;
+	if (args->exec_id)
+		r = init_run_steps(&in, exec_steps, ARRAY_LEN(exec_steps), &err);
+	else
+		r = init_run_steps(&in, container_steps, ARRAY_LEN(container_steps), &err);
+	if (r == 0)
+		r = become_workload(&in, &err);
+	if (r < 0) /* nobody to tell when the shim is gone, too */
+		(void)init_send(&in, INIT_FAILED, &err, -EBADF);
+	return r < 0 ? in.exit_status : 0;
+}

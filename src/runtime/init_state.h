@@ -1,0 +1,43 @@
+/* What the steps of init share. Private to init.c and become.c. */
+#pragma once
+
+#include "base/err.h"
+#include "confine/seccomp.h"
+#include "oci/init_contract.h"
+#include "runtime/init.h"
+#include "runtime/load.h"
+#include "runtime/namespaces.h"
+#include "runtime/plan.h"
+#include "runtime/terminal.h"
+
+struct init {
+	const struct init_args *args;
+	char *const *env; /* the runtime's own */
+	int control;
+	int proc_fd; /* the host's /proc: "self" works in it from every namespace */
+	struct loaded loaded;
+	struct plan plan;
+	struct namespaces namespaces;
+	struct confine_seccomp seccomp;
+	struct terminal terminal;
+	char *command; /* resolved path of the program */
+	char **workload_env;
+	int exit_status; /* when no program is run */
+};
+
+#define INIT_INIT                                                                    \
+	{                                                                            \
+		.control = -EBADF, .proc_fd = -EBADF, .namespaces = NAMESPACES_INIT, \
+		.terminal = TERMINAL_INIT,                                           \
+	}
+
+struct init_step {
+	const char *name;
+	int (*fn)(struct init *in, struct err *err);
+};
+
+/* Runs them in order until one fails. */
+int init_run_steps(struct init *in, const struct init_step *steps, size_t n, struct err *err);
+
+/* One message to the shim, with a descriptor if fd >= 0. -errno. */
+int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd);

@@ -1,0 +1,92 @@
+#include "runtime/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sysinfo.h>
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "store/record.h"
+
+int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
+{
+	_cleanup_close_ int dir = open(bundle, O_DIRECTORY | O_PATH | O_CLOEXEC);
+	struct store_record record = STORE_RECORD_INIT;
+	int r;
+
+	if (dir < 0)
+		return err_sysf(err, errno, "bundle %s", bundle);
+	r = store_record_read(dir, &record, err);
+	if (r == -ENOENT)
+		return err_setf(err, ERR_NOT_FOUND, ENOENT,
+			"%s/%s: missing: the shim has recorded no container here", bundle,
+			STORE_RECORD_NAME);
+	if (r < 0)
+		return r;
+	r = cgroup_from_strv(record.cgroups, &l->cgroup, err);
+	store_record_done(&record);
+	return r;
+}
+
+int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct err *err)
+{
+	int r = oci_spec_load(bundle, &l->spec, err);
+
+	if (r == 0)
+		r = settings_load(
+			NULL, env, l->spec.annotations.v, l->spec.annotations.n, &l->settings, err);
+	if (r == 0)
+		r = store_layout_init(&l->layout, NULL, l->settings.overlay_base, err);
+	if (r == 0)
+		r = cgroup_host_detect(&l->cgroup_host, err);
+	return r;
+}
+
+int load_exec_process(struct loaded *l, int fd, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = file_read_fd(fd, "process object", OCI_CONFIG_MAX, &text, &len, err);
+
+	if (r == 0)
+		r = oci_process_parse(text ? text : "", len, &l->exec, err);
+	if (r == 0)
+		l->is_exec = true;
+	return r;
+}
+
+void loaded_done(struct loaded *l)
+{
+	if (!l)
+		return;
+	oci_spec_done(&l->spec);
+	oci_process_done(&l->exec);
+	settings_done(&l->settings);
+	store_layout_done(&l->layout);
+	cgroup_done(&l->cgroup);
+	cgroup_host_done(&l->cgroup_host);
+	l->is_exec = false;
+}
+
+int load_plan_input(
+	const struct loaded *l, bool nodes_dead, struct plan_input *ret_in, struct err *err)
+{
+	struct plan_input in = {
+		.spec = &l->spec,
+		.exec = l->is_exec ? &l->exec : NULL,
+		.settings = &l->settings,
+		.layout = &l->layout,
+		.cgroup = &l->cgroup,
+		.cgroup_host = &l->cgroup_host,
+		.nodes_dead = nodes_dead,
+	};
+	struct sysinfo info;
+	int r = confine_caps_available(&in.caps_available, err);
+
+	if (r < 0)
+		return r;
+	if (sysinfo(&info) < 0)
+		return err_sysf(err, errno, "sysinfo");
+	in.memory_bytes = (uint64_t)info.totalram * info.mem_unit;
+	*ret_in = in;
+	return 0;
+}

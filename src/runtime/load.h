@@ -1,0 +1,43 @@
+/* What init reads before it plans: the bundle, the node's settings, the container's record. */
+#pragma once
+
+#include "base/err.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/host.h"
+#include "conf/settings.h"
+#include "oci/spec.h"
+#include "runtime/plan.h"
+#include "store/layout.h"
+
+struct loaded {
+	struct oci_spec spec;
+	bool is_exec;
+	struct oci_process exec; /* is_exec only */
+	struct settings settings;
+	struct store_layout layout;
+	struct cgroup cgroup; /* no directories when the bundle has no record */
+	struct cgroup_host cgroup_host;
+};
+
+#define LOADED_INIT               \
+	{                         \
+		.is_exec = false, \
+	}
+
+/*
+ * The directories of the container's cgroup, from BUNDLE/reaper.json. ERR_NOT_FOUND when the shim
+ * has left no record.
+ */
+int load_cgroup(struct loaded *l, const char *bundle, struct err *err);
+
+/* config.json, reaper.conf with environment and annotations, the places, the host's hierarchies. */
+int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct err *err);
+
+/* The process object of an exec, from a descriptor. */
+int load_exec_process(struct loaded *l, int fd, struct err *err);
+
+void loaded_done(struct loaded *l);
+
+/* Fills the plan's input from it and from this machine (memory, capabilities). */
+int load_plan_input(
+	const struct loaded *l, bool nodes_dead, struct plan_input *ret_in, struct err *err);

@@ -1,0 +1,110 @@
+#include "runtime/plan.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include "base/str.h"
+
+static const struct {
+	const char *name;
+	int flag;
+	enum oci_namespace_type type;
+	unsigned forced; /* bit of REAPER_HOST_NAMESPACES */
+} namespace_table[_PLAN_NS_MAX] = {
+	[PLAN_NS_NET] = {"net", CLONE_NEWNET, OCI_NS_NETWORK, HOST_NS_NET},
+	[PLAN_NS_IPC] = {"ipc", CLONE_NEWIPC, OCI_NS_IPC, HOST_NS_IPC},
+	[PLAN_NS_UTS] = {"uts", CLONE_NEWUTS, OCI_NS_UTS, HOST_NS_UTS},
+	[PLAN_NS_CGROUP] = {"cgroup", CLONE_NEWCGROUP, OCI_NS_CGROUP, 0},
+};
+
+const char *plan_ns_name(enum plan_ns ns)
+{
+	return namespace_table[ns].name;
+}
+
+int plan_ns_flag(enum plan_ns ns)
+{
+	return namespace_table[ns].flag;
+}
+
+int plan_namespaces(const struct plan_input *in, struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < _PLAN_NS_MAX; i++) {
+		const struct oci_namespace *ns =
+			oci_spec_namespace(in->spec, namespace_table[i].type);
+
+		if (!ns || (in->settings->host_namespaces & namespace_table[i].forced))
+			plan->namespaces[i].action = PLAN_NS_HOST;
+		else if (str_empty(ns->path))
+			plan->namespaces[i].action = PLAN_NS_NEW;
+		else
+			plan->namespaces[i] = (struct plan_namespace) {PLAN_NS_JOIN, ns->path};
+	}
+	if (!oci_spec_namespace(in->spec, OCI_NS_MOUNT))
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"config.json: linux.namespaces: a mount namespace is needed for the host "
+			"view");
+	plan->hostname = in->spec->hostname;
+	plan->domainname = in->spec->domainname;
+	plan->sysctl = in->spec->sysctl;
+	plan->n_sysctl = in->spec->n_sysctl;
+	return 0;
+}
+
+/* What CRI and ctr write for `privileged`; a spec that has only a part of it is not. */
+static bool is_privileged(const struct plan_input *in)
+{
+	const struct oci_spec *spec = in->spec;
+	struct confine_caps caps = CONFINE_CAPS_INIT;
+	char *const *names = spec->process.caps[OCI_CAP_BOUNDING];
+	bool sys_writable = false;
+
+	if (strv_len(spec->masked_paths) > 0 || strv_len(spec->readonly_paths) > 0)
+		return false;
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct oci_mount *m = &spec->mounts[i];
+		bool read_only = false;
+
+		if (!m->type || !str_eq(m->type, "sysfs"))
+			continue;
+		for (size_t j = 0; m->options && m->options[j]; j++)
+			read_only |= str_eq(m->options[j], "ro");
+		sys_writable = !read_only;
+	}
+	if (!sys_writable)
+		return false;
+	for (size_t i = 0; names && names[i]; i++) {
+		if (confine_caps_add(&caps.bounding, names[i], NULL) < 0)
+			return false;
+	}
+	return confine_caps_is_all(&caps, in->caps_available);
+}
+
+int plan_make(const struct plan_input *in, struct plan *ret_plan, struct err *err)
+{
+	static int (*const parts[])(const struct plan_input *, struct plan *, struct err *) = {
+		plan_cgroup, plan_namespaces, plan_process, plan_mounts};
+	struct plan plan = PLAN_INIT;
+	int r = 0;
+
+	plan.privileged = is_privileged(in);
+	for (size_t i = 0; i < ARRAY_LEN(parts) && r == 0; i++)
+		r = parts[i](in, &plan, err);
+	if (r < 0) {
+		plan_done(&plan);
+		return r;
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
+void plan_done(struct plan *plan)
+{
+	if (!plan)
+		return;
+	free(plan->hugetlb);
+	free(plan->unified);
+	free(plan->device_rules);
+	mount_ops_done(&plan->ops);
+	*plan = (struct plan)PLAN_INIT;
+}

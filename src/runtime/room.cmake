@@ -1,0 +1,1 @@
+reaper_room(runtime DEPS base oci conf store cgroup mount confine)
