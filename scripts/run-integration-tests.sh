@@ -109,7 +109,7 @@ list_tests() {
             matches "$name" && echo "unit submission $name: a rule of its room, checked in milliseconds"
         done
     fi
-    run_pytest --list-tests
+    run_pytest --list-tests || [ $? = 5 ] # 5: none was run
 }
 
 # --- results ----------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ logs=$REAPER_CI_STATE/logs/$(date -u +%Y%m%dT%H%M%SZ)-$$
 mkdir -p "$logs"
 results=$logs/results.tsv
 : >"$results"
-export REAPER_TEST_LOGS=$logs REAPER_BINARIES=$root/build
+export REAPER_TEST_LOGS=$logs REAPER_BINARIES=${REAPER_BINARIES:-$root/build}
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 

@@ -109,7 +109,7 @@ class Machine:
 
     def shims(self):
         """Pids of the shims, as the host counts them."""
-        return [p for p in self.processes() if comm(p).startswith("containerd-shim")]
+        return [p for p in self.processes() if "shim" in comm(p) and not is_zombie(p)]
 
     def processes(self):
         """All pids of the machine as the host counts them, but for its own machinery."""
@@ -143,6 +143,12 @@ def stat_of(pid):
     except OSError:
         return None
     return fields[0], int(fields[1]), fields[19]
+
+
+def is_zombie(pid):
+    """Ended, and not yet asked for by its parent; on the host that is this process."""
+    stat = stat_of(pid)
+    return stat is None or stat[0] == "Z"
 
 
 def descendants(ancestor):
