@@ -38,7 +38,9 @@ int confine_caps_add(uint64_t *set, const char *name, struct err *err)
 	for (i = 0; name[i] && i + 1 < sizeof(lower); i++)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	lower[i] = '\0';
-	if (name[i] || cap_from_name(lower, &value) < 0 || value < 0 || value > 62)
+	/* libcap takes numbers too, the specification does not */
+	if (name[i] || strncmp(lower, "cap_", 4) != 0 || cap_from_name(lower, &value) < 0 ||
+		value < 0 || value > 62)
 		return err_setf(err, ERR_INVALID, EINVAL, "capability %.64s: unknown here", name);
 	*set |= CAP_MASK(value);
 	return 0;

@@ -50,17 +50,17 @@ int confine_oom_score_adj(int proc, int value, bool *ret_refused, struct err *er
 
 	*ret_refused = false;
 	(void)snprintf(text, sizeof(text), "%d", value);
-	r = file_put_at(proc, "self/oom_score_adj", text, err);
-	if (r != -EACCES && r != -EPERM)
-		return r;
+	r = file_put_at(proc, "self/oom_score_adj", text, NULL);
+	if (r < 0 && r != -EACCES && r != -EPERM)
+		return err_sysf(err, -r, "setting oom_score_adj to %d", value);
+	if (r == 0)
+		return 0;
 	/*
 	 * Lowering is refused below the lowest value that a privileged process has ever set, which
 	 * nothing tells. What was inherited is lower than what is wanted or as near as can be
 	 * known, so it stays.
 	 */
-	if (read_score(proc, &now) < 0)
-		return r;
-	*ret_refused = now != value;
+	*ret_refused = read_score(proc, &now) < 0 || now != value;
 	return 0;
 }
 

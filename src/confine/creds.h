@@ -32,8 +32,8 @@ int confine_creds_apply(const struct confine_creds *creds, struct err *err);
 
 /*
  * Writes oom_score_adj of the calling process (-1000…1000). The kernel refuses lowering it without
- * CAP_SYS_RESOURCE: then the nearest value that is allowed stays, *ret_refused is true, and this is
- * no error. `proc` is a directory descriptor of a procfs in which "self" is the caller.
+ * CAP_SYS_RESOURCE: then what was inherited stays, *ret_refused is true, and this is no error.
+ * `proc` is a directory descriptor of a procfs in which "self" is the caller.
  */
 int confine_oom_score_adj(int proc, int value, bool *ret_refused, struct err *err);
 

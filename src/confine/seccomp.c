@@ -293,6 +293,12 @@ static int export(struct build *b, struct confine_seccomp *s, struct err *err)
 	if (!filter)
 		return err_sysf(err, ENOMEM, "seccomp program");
 	stub = enosys_stub(b, filter);
+	if (stub + len / sizeof(*filter) > BPF_MAXINSNS) {
+		free(filter);
+		return err_setf(err, ERR_INVALID, E2BIG,
+			"linux.seccomp: %zu instructions, the kernel takes %d",
+			stub + len / sizeof(*filter), BPF_MAXINSNS);
+	}
 	memcpy(filter + stub, program, len);
 	s->filter = filter;
 	s->n = stub + len / sizeof(*filter);
