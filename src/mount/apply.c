@@ -82,13 +82,8 @@ static int apply_fs(struct applier *a, const struct mount_op *op, struct err *er
 
 	if (target < 0)
 		return target;
-	if (fchdir(target) < 0)
-		return err_sysf(err, errno, "%s", op->dest);
-	r = mount(op->source ? op->source : op->fstype, ".", op->fstype, o->set,
-		    o->data.len > 0 ? o->data.data : NULL) < 0
-		    ? -errno
-		    : 0;
-	(void)chdir("/");
+	r = tree_mount_at(target, op->source ? op->source : op->fstype, ".", op->fstype, o->set,
+		o->data.len > 0 ? o->data.data : NULL);
 	if (r < 0)
 		return err_sysf(err, -r, "mounting %s on %s%s%s", op->fstype, op->dest,
 			o->data.len > 0 ? " with " : "", o->data.len > 0 ? o->data.data : "");
@@ -223,13 +218,8 @@ static int apply_mask(struct applier *a, const struct mount_op *op, struct err *
 			return err_wrapf(err, "masked path %s", op->dest);
 		return tree_attach(null, there, &ro, a->proc_fd, op->dest, err);
 	}
-	if (fchdir(there) < 0)
-		return err_sysf(err, errno, "masked path %s", op->dest);
-	r = mount("reaper", ".", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		    "size=4k,nr_inodes=2,mode=0755") < 0
-		    ? -errno
-		    : 0;
-	(void)chdir("/");
+	r = tree_mount_at(there, "reaper", ".", "tmpfs",
+		MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2,mode=0755");
 	return r < 0 ? err_sysf(err, -r, "masked path %s", op->dest) : 0;
 }
 

@@ -200,7 +200,7 @@ static int inspect(const struct mount_group_spec *spec, int proc_fd,
 	_cleanup_close_ int ns = pin_open(spec->ns_dir, spec->name, NULL);
 	struct mount_group_info info = {.pinned = ns >= 0};
 	struct statfs fs;
-	dev_t dev;
+	dev_t dev = 0;
 	int r;
 
 	info.mounted = mountinfo_is_point(proc_fd, spec->base_dir);

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "mount/mountinfo.h"
+#include "mount/tree.h"
 
 /* linux/nsfs.h, Linux 6.11 */
 #define PIN_GET_MNTNS_ID _IOR(0xb7, 0x5, __u64)
@@ -70,10 +71,7 @@ int pin_make(const char *dir, const char *name, int ns, int proc_fd, struct err 
 	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (file < 0)
 		return err_sysf(err, errno, "%s", path);
-	if (fchdir(proc_fd) < 0)
-		return err_sysf(err, errno, "/proc");
-	r = mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
-	(void)chdir("/");
+	r = tree_mount_at(proc_fd, source, path, NULL, MS_BIND, NULL);
 	if (r < 0) {
 		(void)unlink(path);
 		return err_sysf(err, -r, "pinning the mount namespace of the view on %s", path);

@@ -21,19 +21,24 @@ int tree_open(int dirfd, const char *path, bool recursive, struct err *err)
 	return fd < 0 ? err_sysf(err, errno, "%s", path) : fd;
 }
 
+int tree_mount_at(int dirfd, const char *source, const char *target, const char *fstype,
+	unsigned long flags, const char *data)
+{
+	int r;
+
+	if (fchdir(dirfd) < 0)
+		return -errno;
+	r = mount(source, target, fstype, flags, data) < 0 ? -errno : 0;
+	return chdir("/") < 0 && r == 0 ? -errno : r;
+}
+
 /* mount(2) on a descriptor: through /proc, which may be another namespace's. */
 static int old_mount(int fd, unsigned long flags, int proc_fd)
 {
 	char path[32];
-	int r;
 
 	(void)snprintf(path, sizeof(path), "self/fd/%d", fd);
-	if (fchdir(proc_fd) < 0)
-		return -errno;
-	r = mount(NULL, path, NULL, flags, NULL) < 0 ? -errno : 0;
-	if (chdir("/") < 0)
-		return -errno;
-	return r;
+	return tree_mount_at(proc_fd, NULL, path, NULL, flags, NULL);
 }
 
 /* The old call replaces all flags: those that are there must be said again. */

@@ -8,6 +8,11 @@
 #include "base/err.h"
 #include "mount/options.h"
 
+/* mount(2) with `target` relative to the directory `dirfd`; "." is the directory itself. Leaves the
+ * caller in /. -errno. */
+int tree_mount_at(int dirfd, const char *source, const char *target, const char *fstype,
+	unsigned long flags, const char *data);
+
 /* A detached copy of what is mounted at `path` (relative to dirfd), with the mounts below it if
  * `recursive`. A mount keeps its place in its peer group until tree_set_propagation. The fd. */
 int tree_open(int dirfd, const char *path, bool recursive, struct err *err);

@@ -82,13 +82,17 @@ static int step_terminal(struct init *in, struct err *err)
 }
 
 /* /dev/stdout leads to the pipe's file, which the user can open again only if it is his. */
-static int step_streams(struct init *in, struct err *err UNUSED)
+static int step_streams(struct init *in, struct err *err)
 {
 	for (int fd = 0; fd < 3 && !in->plan.terminal; fd++) {
 		struct stat st;
 
-		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_uid != in->plan.creds.uid)
-			(void)fchown(fd, in->plan.creds.uid, st.st_gid);
+		if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid == in->plan.creds.uid)
+			continue;
+		/* a FIFO on a file system that knows no owners is as good as it gets */
+		if (fchown(fd, in->plan.creds.uid, st.st_gid) < 0 && errno != EPERM &&
+			errno != EINVAL && errno != EROFS)
+			return err_sysf(err, errno, "owner of descriptor %d", fd);
 	}
 	return 0;
 }
