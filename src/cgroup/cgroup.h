@@ -62,10 +62,10 @@ int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err);
 /*
  * Makes the directories: mkdir -p; v1 cpuset gets the parent's cpus and mems at every new level
  * (without them no process can be attached); v2 gets every controller that the chain above can
- * enable. Refuses with ERR_EXISTS a cgroup in which processes are already. A v1 hierarchy that is
- * mounted read-only or refuses (EROFS, EPERM, EACCES) is left out of `cg`, and its controllers are
- * appended to *notes as names ("pids"); notes may be NULL. On any other error what was made is
- * removed again.
+ * enable (not on hybrid hosts, where cgroup2 is for tracking). Refuses with ERR_EXISTS a cgroup in
+ * which processes are already. A v1 hierarchy that is mounted read-only or refuses (EROFS, EPERM,
+ * EACCES) is left out of `cg`, and its controllers are appended to *notes as names ("pids"); notes
+ * may be NULL. On any other error what was made is removed again.
  */
 int cgroup_create(struct cgroup *cg, char ***notes, struct err *err);
 

@@ -120,7 +120,7 @@ static int make_levels(const struct cgroup_dir *d)
 	return r == -EEXIST;
 }
 
-static int make_dir(struct cgroup_dir *d, struct err *err)
+static int make_dir(struct cgroup_dir *d, bool alone, struct err *err)
 {
 	int r = -ENOENT;
 
@@ -141,7 +141,10 @@ static int make_dir(struct cgroup_dir *d, struct err *err)
 			d->path, d->v2 ? "cgroup.freeze" : "freezer.state", d->v2 ? "0" : "THAWED");
 	}
 	if (d->v2) {
-		enable_chain(d->path);
+		/* beside v1, cgroup2 is for tracking: a controller that is taken there could not be
+		 * mounted as v1 any more by whoever runs the host */
+		if (alone)
+			enable_chain(d->path);
 		cgroup_dir_probe(d);
 	} else if (d->controllers & CGROUP_BIT(CGROUP_CPUSET)) {
 		r = cpuset_inherit(d->path, "cpuset.cpus", CPUSET_DEPTH);
@@ -172,7 +175,7 @@ static int create_all(struct cgroup *cg, char ***notes, size_t *done, struct err
 {
 	while (*done < cg->n) {
 		struct cgroup_dir *d = &cg->dirs[*done];
-		int r = make_dir(d, err);
+		int r = make_dir(d, cg->n == 1, err);
 
 		if (r == -EROFS || r == -EPERM || r == -EACCES) {
 			r = note_lost(d, notes);

@@ -43,19 +43,16 @@ static size_t assemble_rule(const struct cgroup_device_rule *rule, struct bpf_in
 {
 	struct bpf_insn tests[3], body[6];
 	size_t n_tests = 0, n_body = 0;
+	int left = rule->allow ? (int)R_WANT : (int)BPF_REG_6;
 
-	if (rule->allow) {
-		body[n_body++] = ALU(BPF_AND, R_WANT, ~rule->access);
-		body[n_body++] = JUMP(BPF_JNE, R_WANT, 0, 2);
-		body[n_body++] = ALU(BPF_MOV, BPF_REG_0, 1);
-		body[n_body++] = EXIT;
-	} else {
+	/* allowed: yes, unless something else is still wanted; denied: no, unless nothing of it is
+	 */
+	if (!rule->allow)
 		body[n_body++] = MOVE(BPF_REG_6, R_WANT);
-		body[n_body++] = ALU(BPF_AND, BPF_REG_6, rule->access);
-		body[n_body++] = JUMP(BPF_JEQ, BPF_REG_6, 0, 2);
-		body[n_body++] = ALU(BPF_MOV, BPF_REG_0, 0);
-		body[n_body++] = EXIT;
-	}
+	body[n_body++] = ALU(BPF_AND, left, rule->allow ? ~rule->access : rule->access);
+	body[n_body++] = JUMP(rule->allow ? BPF_JNE : BPF_JEQ, left, 0, 2);
+	body[n_body++] = ALU(BPF_MOV, BPF_REG_0, rule->allow);
+	body[n_body++] = EXIT;
 	if (rule->type != 'a')
 		tests[n_tests++] = JUMP(BPF_JNE, R_TYPE,
 			rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0);

@@ -55,10 +55,9 @@ static bool is_in(const pid_t *pids, size_t n, pid_t pid)
 			return true;
 		if (pids[half] < pid) {
 			pids += half + 1;
-			n -= half + 1;
-		} else {
-			n = half;
+			half = n - half - 1;
 		}
+		n = half;
 	}
 	return false;
 }

@@ -9,6 +9,7 @@
 #include "cgroup/devices.h"
 #include "cgroup/kill.h"
 #include "cgroup/limits.h"
+#include "cgroup/tree.h"
 #include "fake.h"
 
 static struct cgroup_host host = CGROUP_HOST_INIT;
@@ -29,8 +30,18 @@ static void setup(void)
 	(void)snprintf(name, sizeof(name), "/reaper-unit-%d/x", getpid());
 }
 
+/* What a test made cgroup2's root hand down goes back; it is the machine's, not ours. */
+static void take_back_hugetlb(void)
+{
+	if (host.n == 1 && host.hierarchies[0].v2 && host.mode == CGROUP_MODE_HYBRID)
+		(void)cgroup_file_put(
+			host.hierarchies[0].root, "cgroup.subtree_control", "-hugetlb");
+}
+
 static void teardown(void)
 {
+	if (geteuid() == 0)
+		take_back_hugetlb();
 	cgroup_host_done(&host);
 }
 
@@ -444,10 +455,9 @@ Test(cgroup_real, device_rules_hold)
 	devices_hold(&cg);
 }
 
-Test(cgroup_real, device_rules_hold_through_bpf)
+/* As on a host that has cgroup2 only. */
+static void only_v2(void)
 {
-	struct cgroup cg = CGROUP_INIT;
-
 	while (host.n > 0 && !host.hierarchies[0].v2) { /* only cgroup2 */
 		free(host.hierarchies[0].root);
 		host.n--;
@@ -456,7 +466,21 @@ Test(cgroup_real, device_rules_hold_through_bpf)
 	}
 	if (host.n == 0)
 		cr_skip("no cgroup2 here");
+}
+
+/* One test and not two: they would take the controller away from each other at the root. */
+Test(cgroup_real, v2_hands_controllers_down_and_device_rules_hold_through_bpf)
+{
+	struct cgroup cg = CGROUP_INIT;
+	uint32_t root;
+
+	only_v2();
+	root = host.hierarchies[0].controllers;
 	cg = make(false);
+	if (root & CGROUP_BIT(CGROUP_HUGETLB))
+		cr_assert(cgroup_has(&cg, CGROUP_HUGETLB, NULL));
+	if (host.mode == CGROUP_MODE_V2 && (root & CGROUP_BIT(CGROUP_PIDS)))
+		cr_assert(cgroup_has(&cg, CGROUP_PIDS, NULL));
 	devices_hold(&cg);
 }
 
