@@ -1,4 +1,5 @@
-/* config.json files that containerd 1.6.20 wrote: by its CRI plugin and by ctr (tests/data/oci). */
+/* config.json files that containerd 1.6.20 (and 2.1.9: …21…) wrote: by its CRI plugin and by ctr
+ * (tests/data/oci). */
 #include "oci/spec.h"
 
 #include <criterion/criterion.h>
@@ -192,6 +193,31 @@ Test(oci_spec_samples, a_shared_pid_namespace_is_joined_by_path)
 
 	parse_sample("cri-sharedpid-plain", &s);
 	cr_assert(str_has_suffix(oci_spec_namespace(&s, OCI_NS_PID)->path, "/ns/pid"));
+}
+
+Test(oci_spec_samples, what_containerd_2_1_writes_is_read_whole)
+{
+	_cleanup_(oci_spec_done) struct oci_spec sandbox = OCI_SPEC_INIT, c = OCI_SPEC_INIT;
+	_cleanup_(oci_spec_done) struct oci_spec plain = OCI_SPEC_INIT, full = OCI_SPEC_INIT;
+
+	parse_sample("cri21-pod-sandbox", &sandbox);
+	cr_assert_str_eq(sandbox.version, "1.2.1");
+	cr_assert_eq(oci_container_type(&sandbox.annotations), OCI_TYPE_SANDBOX);
+	cr_assert_str_eq(json_pairs_get(sandbox.sysctl, sandbox.n_sysctl,
+				 "net.ipv4.ip_unprivileged_port_start"),
+		"0");
+	parse_sample("cri21-pod-container", &c);
+	cr_assert_eq(oci_container_type(&c.annotations), OCI_TYPE_CONTAINER);
+	cr_assert_not_null(oci_spec_namespace(&c, OCI_NS_CGROUP));
+	cr_assert_null(oci_spec_namespace(&c, OCI_NS_CGROUP)->path);
+	cr_assert_str_eq(json_pairs_get(c.resources.unified, c.resources.n_unified, "memory.high"),
+		"100000000");
+	cr_assert_not_null(c.seccomp_json);
+	parse_sample("ctr21-plain", &plain);
+	cr_assert_eq(plain.resources.cpu_shares.v, 1024);
+	parse_sample("ctr21-full", &full);
+	cr_assert_str_eq(full.hostname, "h");
+	cr_assert_eq(full.process.uid, 1000);
 }
 
 Test(oci_spec_samples, an_exec_process_is_read)
