@@ -165,7 +165,10 @@ find_package() {
 
 # reasons LOG: for each node that failed, one line with its last error.
 reasons() {
-    sed -n 's/.*fatal: \[\([^]]*\)\].*"msg": "\(\([^"\\]\|\\.\)*\)".*/\1\t\2/p' "$1" | awk -F '\t' '
+    local tab
+    tab=$(printf '\t')
+    sed -n -E 's/.*fatal: \[([^]]*)\].*"msg": "(([^"\\]|\\.)*)".*/\1'"$tab"'\2/p' "$1" |
+        sed 's/\\"/"/g; s/\\[rn]/ /g' | awk -F "$tab" '
         { if (!($1 in last)) order[++n] = $1; last[$1] = $2; sub("^" $1 ": ", "", last[$1]) }
         END { for (i = 1; i <= n; i++) print "install-reaper: error: " order[i] ": " last[order[i]] }'
 }

@@ -177,11 +177,17 @@ sed 's/^/  /' "$state/output"
 cat <<EOF
 
 What to try next, in $top:
+
   cri="tests/support/reaper-cri --endpoint $(endpoint)"
-  \$cri exec reaper-shell -- cat /etc/os-release           the node's own files, in a pod
+
+  # exec into the pod: it sees the node's own files
+  \$cri exec reaper-shell -- cat /etc/os-release
+  # what it writes is there for pods, and not on the node
   \$cri exec reaper-shell -- sh -c 'echo x > /etc/reaper-was-here; ls -l /etc/reaper-was-here'
-  ci/node.sh exec $node ls /etc/reaper-was-here            not on the node
-  \$cri pods; \$cri rmp reaper-shell                        list the pods, remove one
-  scripts/install-reaper.sh --kind $cluster --rollback     the node as it was before
-  scripts/try-reaper.sh --delete                           and all of this gone
+  ci/node.sh exec $node ls /etc/reaper-was-here
+  # remove the pod, then roll back: the node is as it was before
+  \$cri rmp reaper-shell
+  scripts/install-reaper.sh --kind $cluster --rollback
+  # and all of this gone
+  scripts/try-reaper.sh --delete
 EOF
