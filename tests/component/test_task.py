@@ -159,10 +159,10 @@ def test_missing_command_is_an_error_of_create(bench):
     ("what", "args", "process"),
     [
         ("/etc/passwd", ["/etc/passwd"], {}),
-        ("/no/such/directory", ["/bin/true"], {"cwd": "/no/such/directory"}),
+        ("/etc/passwd", ["/bin/true"], {"cwd": "/etc/passwd"}),
         ("/tmp", ["/tmp"], {}),
     ],
-    ids=["not_executable", "missing_cwd", "directory"],
+    ids=["not_executable", "cwd_is_a_file", "directory"],
 )
 def test_what_cannot_run_is_an_error_of_create(bench, what, args, process):
     c = bench.container(*args, process=process)
@@ -170,6 +170,16 @@ def test_what_cannot_run_is_an_error_of_create(bench, what, args, process):
         c.create()
     assert c.code("State") == NOT_FOUND
     c.end(delete=False)
+
+
+def test_a_missing_cwd_is_made_in_the_view_alone(bench):
+    """As runc does in its root file system; ours is the host's, which must not change."""
+    c = bench.container("/bin/sh", "-c", "test $(pwd) = /no/such/directory", process={"cwd": "/no/such/directory"})
+    c.create()
+    c.call("Start")
+    assert c.call("Wait").exit_status == 0
+    assert not os.path.exists("/no")
+    c.end()
 
 
 def test_output_reaches_the_fifos_and_ends(bench):
@@ -198,12 +208,12 @@ def test_output_reaches_the_fifos_and_ends(bench):
 
 def test_a_reader_that_does_not_read_does_not_hold_up_the_exit(bench):
     """More than a pipe holds stays unread; State, Wait and Delete answer all the same."""
-    c = bench.container("/bin/sh", "-c", "head -c 300000 /dev/zero & sleep 0.2; kill -9 $$")
+    c = bench.container("/bin/sh", "-c", "head -c 300000 /dev/zero & sleep 0.2; exit 3")
     stdout = c.fifo("stdout")
     reader = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
     c.create(stdout=stdout)
     c.call("Start")
-    assert c.call("Wait").exit_status == 137
+    assert c.call("Wait").exit_status == 3
     assert status(c) == "STOPPED"
     os.close(reader)
     c.end()
