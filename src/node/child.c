@@ -182,10 +182,12 @@ int child_must(const struct child_spec *spec, struct child_result *ret, struct e
 
 	if (r < 0)
 		return r;
-	if (ret->status != 0)
-		return err_setf(err, ERR_PRECONDITION, EIO, "%s %s: status %u: %s", spec->path,
-			spec->argv[0] && spec->argv[1] ? spec->argv[1] : "", ret->status,
-			child_last_line(&ret->err));
+	if (ret->status != 0) {
+		size_t n = strv_len(spec->argv);
+
+		return err_setf(err, ERR_PRECONDITION, EIO, "%s … %s: status %u: %s", spec->path,
+			n > 1 ? spec->argv[n - 1] : "", ret->status, child_last_line(&ret->err));
+	}
 	return 0;
 }
 

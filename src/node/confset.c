@@ -72,14 +72,44 @@ static int add_import(struct confset *s, size_t importer, const char *root, cons
 	return 0;
 }
 
+/* Go's filepath.Clean for an absolute path, in place: "." and "" go, ".." takes a name with it. */
+static void clean_path(char *path)
+{
+	char *out = path;
+
+	for (const char *p = path; *p;) {
+		size_t n;
+
+		p += strspn(p, "/");
+		n = strcspn(p, "/");
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			while (out > path && *--out != '/')
+				;
+		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
+			*out++ = '/';
+			memmove(out, p, n);
+			out += n;
+		}
+		p += n;
+	}
+	if (out == path)
+		*out++ = '/';
+	*out = '\0';
+}
+
 /* The import as an absolute name: relative ones belong to the importer's directory. */
 static int absolute_import(const char *importer, const char *import, char **ret)
 {
 	const char *slash = strrchr(importer, '/');
+	int r;
 
 	if (import[0] == '/')
-		return str_dup(ret, import);
-	return str_printf(ret, "%.*s/%s", (int)(slash - importer), importer, import);
+		r = str_dup(ret, import);
+	else
+		r = str_printf(ret, "%.*s/%s", (int)(slash - importer), importer, import);
+	if (r == 0)
+		clean_path(*ret);
+	return r;
 }
 
 static int resolve_import(struct confset *s, size_t importer, const char *root,

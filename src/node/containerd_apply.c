@@ -220,7 +220,9 @@ int containerd_apply(const struct cli_args *args)
 			lock = change_lock(
 				plan.daemon.root, plan.daemon.config, args->timeout_s, &err);
 			if (lock < 0) {
-				(void)report_set(&rep, REASON_E_LOCKED, "%s", err.text);
+				(void)report_set(&rep,
+					lock == -ETIMEDOUT ? REASON_E_LOCKED : REASON_E_FILE, "%s",
+					err.text);
 				break;
 			}
 		}

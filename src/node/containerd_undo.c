@@ -306,13 +306,15 @@ static int prepare(const struct cli_args *args, struct undo *u, int *lock, struc
 	int r;
 
 	if (daemon_resolve(args, &p->daemon, &err) < 0 && !p->daemon.config)
-		return report_set(rep, REASON_E_INTERNAL, "%s", err.text);
+		return report_set(rep, REASON_E_NO_CONTAINERD, "%s", err.text);
 	(void)snprintf(rep->containerd, sizeof(rep->containerd), "%s", p->daemon.version);
 	(void)snprintf(rep->config, sizeof(rep->config), "%s%s", p->daemon.root, p->daemon.config);
 	if (!args->dry_run) {
 		*lock = change_lock(p->daemon.root, p->daemon.config, args->timeout_s, &err);
 		if (*lock < 0)
-			return report_set(rep, REASON_E_LOCKED, "%s", err.text);
+			return report_set(rep,
+				*lock == -ETIMEDOUT ? REASON_E_LOCKED : REASON_E_FILE, "%s",
+				err.text);
 		r = change_recover(&p->daemon, &u->journal, &err);
 	} else {
 		r = journal_load(p->daemon.root, &u->journal, &err);

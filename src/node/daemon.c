@@ -306,6 +306,10 @@ int daemon_resolve(const struct cli_args *args, struct daemon *d, struct err *er
 				      : str_printf(&d->unit, "%s.service", unit);
 	if (r < 0)
 		return err_sysf(err, -r, "containerd");
+	if (args->root && access(args->root, X_OK) < 0)
+		return err_sysf(err, errno, "--root %s", args->root);
+	if (args->containerd && access(args->containerd, X_OK) < 0)
+		return err_sysf(err, errno, "--containerd %s", args->containerd);
 	if (!args->root) {
 		r = ask_systemd(d, &w, err);
 		if (r < 0)
@@ -357,11 +361,17 @@ int daemon_journal(const struct daemon *d, unsigned seconds, char **ret_text)
 	char *argv[] = {(char *)"journalctl", (char *)"--no-pager", (char *)"--quiet", (char *)"-n",
 		(char *)"8", (char *)"-o", (char *)"cat", (char *)"--since", since, (char *)"-u",
 		d->unit, NULL};
-	struct child_spec spec = {.argv = argv, .timeout_s = 15};
+	/* what was said a moment ago may still be on its way */
+	char *sync[] = {(char *)"journalctl", (char *)"--sync", NULL};
+	struct child_spec spec = {.argv = sync, .timeout_s = 5};
 
 	(void)snprintf(since, sizeof(since), "-%us", seconds);
 	if (d->systemd && child_find("journalctl", &journalctl, NULL) == 0) {
 		spec.path = journalctl;
+		(void)child_run(&spec, &res, NULL);
+		child_result_done(&res);
+		spec.argv = argv;
+		spec.timeout_s = 15;
 		(void)child_run(&spec, &res, NULL);
 	}
 	return str_dup(ret_text, res.out.data ? res.out.data : "");

@@ -101,6 +101,7 @@ int health_wait(
 {
 	uint64_t deadline = clock_boot_usec() + timeout_s * USEC_PER_SEC, now;
 	_cleanup_close_ int pidfd = d->main_pid > 0 ? pidfd_open(d->main_pid, 0) : -1;
+	struct err last = ERR_INIT;
 
 	for (int pause_ms = 50;; pause_ms = pause_ms < 2000 ? pause_ms * 2 : 2000) {
 		struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
@@ -109,6 +110,11 @@ int health_wait(
 		/* wrong handlers do not become right by waiting */
 		if (r == 0 || (err && err->kind == ERR_NOT_FOUND))
 			return r;
+		/* the answer before is the reason, not that time ran out while asking again */
+		if (r == -ETIMEDOUT && err && last.kind != ERR_NONE)
+			*err = last;
+		else if (err)
+			last = *err;
 		now = clock_boot_usec();
 		if (now >= deadline)
 			return r;

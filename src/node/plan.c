@@ -139,14 +139,16 @@ static int check_forms(const struct conf_file *f, const struct toml_doc *doc, st
 			"%s, line %u: plugins is an inline table, to which nothing can be added",
 			f->path, plugins->line);
 	for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-		const struct toml_node *at = n;
-
 		if (n->flags & TOML_ESCAPED)
 			return report_set(rep, REASON_E_ESCAPED_KEY,
 				"%s, line %u: \"%s\" is spelled with an escape sequence, which "
 				"containerd 1.x "
 				"and 2.x read differently",
 				f->path, n->line, n->key);
+	}
+	for (size_t c = 0; c < ARRAY_LEN(cri_plugins); c++) {
+		const struct toml_node *at = toml_get(doc, plugins, cri_plugins[c]);
+
 		for (size_t i = 0; at; i++) {
 			if (at->type != TOML_TABLE || (at->flags & TOML_INLINE))
 				return report_set(rep, REASON_E_INLINE_RUNTIMES,
@@ -349,7 +351,9 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	int r;
 
 	if (daemon_resolve(args, &p->daemon, &err) < 0)
-		return report_set(rep, REASON_E_BASELINE, "%s", err.text);
+		return report_set(rep,
+			p->daemon.program ? REASON_E_BASELINE : REASON_E_NO_CONTAINERD, "%s",
+			err.text);
 	(void)snprintf(rep->containerd, sizeof(rep->containerd), "%s", p->daemon.version);
 	(void)snprintf(rep->config, sizeof(rep->config), "%s%s", p->daemon.root, p->daemon.config);
 	if (!p->daemon.program)
@@ -395,15 +399,15 @@ static int check_files(struct plan *p, const struct baseline *b, struct report *
 	const struct conf_file *f = plan_file(p);
 	int r = 0;
 
-	/* the root's version counts for an imported file that has none */
-	if (p->target != 0)
-		r = check_version(p, &p->set.files[0], p->set.files[0].doc, true, rep);
-	if (r == 0 && !b->own_version)
-		r = check_version(p, f, b->file, p->target == 0, rep);
 	for (size_t i = 0; r == 0 && i < p->set.n; i++) {
 		if (p->set.files[i].doc)
 			r = check_disabled(&p->set.files[i], p->set.files[i].doc, rep);
 	}
+	/* the root's version counts for an imported file that has none */
+	if (r == 0 && p->target != 0)
+		r = check_version(p, &p->set.files[0], p->set.files[0].doc, true, rep);
+	if (r == 0 && !b->own_version)
+		r = check_version(p, f, b->file, p->target == 0, rep);
 	return r ? r : check_forms(f, b->file, rep);
 }
 
