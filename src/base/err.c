@@ -58,6 +58,12 @@ static void one_line(char *text)
 	}
 }
 
+/* A caller that has no errno at hand still fails: err_negative() in the header builds on it. */
+static int positive(int errnum)
+{
+	return errnum > 0 ? errnum : EIO;
+}
+
 PRINTF_LIKE(4, 0)
 static void fill(struct err *err, enum err_kind kind, int errnum, const char *fmt, va_list ap)
 {
@@ -67,10 +73,11 @@ static void fill(struct err *err, enum err_kind kind, int errnum, const char *fm
 	one_line(err->text);
 }
 
-int err_setf(struct err *err, enum err_kind kind, int errnum, const char *fmt, ...)
+int(err_setf)(struct err *err, enum err_kind kind, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 
+	errnum = positive(errnum);
 	if (!err)
 		return -errnum;
 	va_start(ap, fmt);
@@ -79,11 +86,12 @@ int err_setf(struct err *err, enum err_kind kind, int errnum, const char *fmt, .
 	return -errnum;
 }
 
-int err_sysf(struct err *err, int errnum, const char *fmt, ...)
+int(err_sysf)(struct err *err, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 	size_t used;
 
+	errnum = positive(errnum);
 	if (!err)
 		return -errnum;
 	va_start(ap, fmt);
@@ -97,7 +105,7 @@ int err_sysf(struct err *err, int errnum, const char *fmt, ...)
 	return -errnum;
 }
 
-int err_wrapf(struct err *err, const char *fmt, ...)
+int(err_wrapf)(struct err *err, const char *fmt, ...)
 {
 	char old[ERR_TEXT_MAX];
 	va_list ap;
@@ -113,5 +121,5 @@ int err_wrapf(struct err *err, const char *fmt, ...)
 	one_line(err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", old);
-	return err->errnum ? -err->errnum : -EIO;
+	return -positive(err->errnum);
 }

@@ -71,3 +71,19 @@ const char *err_kind_name(enum err_kind kind);
 
 /* The kind that a bare errno value maps to; see err_sysf. */
 enum err_kind err_kind_of(int errnum);
+
+/*
+ * What compilers and analyzers cannot see from another file: these never return 0 or more, so that
+ * behind `if (r < 0) return r;` the outputs of a function that failed with err_setf are known to be
+ * unused.
+ */
+static inline int err_negative(int r)
+{
+	if (r >= 0)
+		__builtin_unreachable();
+	return r;
+}
+
+#define err_setf(...)  err_negative(err_setf(__VA_ARGS__))
+#define err_sysf(...)  err_negative(err_sysf(__VA_ARGS__))
+#define err_wrapf(...) err_negative(err_wrapf(__VA_ARGS__))
