@@ -252,7 +252,7 @@ int cgroup_host_detect(struct cgroup_host *ret_host, struct err *err)
 			r = file_read_at(AT_FDCWD, path, CONTROLLERS_MAX, &names, NULL, err);
 		if (r < 0)
 			return r == -ENOMEM ? err_sysf(err, ENOMEM, "cgroups") : r;
-		for (const char *p = names; *p;) {
+		for (const char *p = names; p && *p;) {
 			size_t n = strcspn(p, " \n");
 
 			host.hierarchies[i].controllers |= cgroup_controller_bit(p, n);

@@ -1,5 +1,6 @@
 #include "cgroup/limits.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -182,6 +183,7 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 {
 	const struct cgroup_dir *d = dir_of(cg, row->v1.controller, false);
 	const struct limit_file *f = &row->v1;
+	limit_format_fn *format;
 	char value[VALUE_MAX];
 	int r;
 
@@ -190,7 +192,9 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 		d = f->format ? dir_of(cg, f->controller, true) : NULL;
 	}
 	/* also for the host that has it not: "nothing to write" is nothing to complain about */
-	r = (f->format ? f : &row->v1)->format(l, l->value[row->which], value);
+	format = f->format ? f->format : row->v1.format;
+	assert(format); /* every limit exists in one version at least */
+	r = format(l, l->value[row->which], value);
 	if (r == 0)
 		return 0;
 	if (r < 0)

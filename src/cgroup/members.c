@@ -131,7 +131,7 @@ static int is_populated_v2(const char *dir)
 		r = file_read_at(AT_FDCWD, path, 4096, &text, NULL, NULL);
 	if (r < 0)
 		return r;
-	return strstr(text, "populated 1") != NULL;
+	return text && strstr(text, "populated 1");
 }
 
 /* v1: a directory counts as soon as its file is not empty, whoever it names. */

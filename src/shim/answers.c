@@ -150,7 +150,7 @@ void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t
 	_cleanup_free_ Types__ProcessInfo *infos = calloc(n + 1, sizeof(*infos));
 	_cleanup_free_ Google__Protobuf__Any *anys = calloc(n + 1, sizeof(*anys));
 	_cleanup_free_ Types__ProcessInfo **list =
-		(Types__ProcessInfo **)calloc(n + 1, sizeof(*list));
+		(Types__ProcessInfo **)calloc(n + 1, sizeof(void *));
 	Task__PidsResponse response = TASK__PIDS_RESPONSE__INIT;
 
 	if (!infos || !anys || !list) {
