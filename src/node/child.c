@@ -159,8 +159,10 @@ int child_run(const struct child_spec *spec, struct child_result *ret, struct er
 	int r;
 
 	r = spawn(spec, fds, &p, err);
-	if (r < 0)
-		return err_wrapf(err, "%s", spec->path);
+	if (r < 0) {
+		(void)err_wrapf(err, "%s", spec->path);
+		return r;
+	}
 	r = collect(fds, &p, ret, clock_boot_usec() + timeout_s * USEC_PER_SEC);
 	fd_close(&fds[0]);
 	fd_close(&fds[1]);

@@ -76,8 +76,10 @@ int health_check(const struct health_want *want, uint64_t deadline, struct err *
 
 	r = grpc_call(want->address, "/runtime.v1.RuntimeService/Status", status_request,
 		sizeof(status_request), deadline, &message, err);
-	if (r < 0)
-		return err_wrapf(err, "containerd's CRI plugin");
+	if (r < 0) {
+		(void)err_wrapf(err, "containerd's CRI plugin");
+		return r;
+	}
 	if (find_config(&message, &config) < 0)
 		return err_setf(err, ERR_UNAVAILABLE, EBADMSG,
 			"containerd's CRI plugin does not say its configuration");
