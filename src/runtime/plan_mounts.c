@@ -151,7 +151,7 @@ static int add_dev(struct mounts_builder *b, const char *const *words)
  * has. Our own directory is never part of it. */
 static int add_run(struct mounts_builder *b)
 {
-	static const char *const words[] = {"nosuid", "nodev", "mode=755", "size=20%", NULL};
+	static const char *const words[] = {"nosuid", "nodev", "mode=755", "size=65536k", NULL};
 	const struct settings *s = b->in->settings;
 	int r = add_fs(b, "/run", "tmpfs", words);
 
