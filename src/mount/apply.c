@@ -138,7 +138,7 @@ static int apply_dir(struct applier *a, const struct mount_op *op, struct err *e
 static int apply_symlink(struct applier *a, const struct mount_op *op, struct err *err)
 {
 	char copy[PATH_MAX];
-	const char *name;
+	const char *name = "";
 	_cleanup_close_ int parent = open_parent(a, op->dest, copy, &name, err);
 
 	if (parent < 0)
@@ -153,7 +153,7 @@ static int apply_node(struct applier *a, const struct mount_op *op, struct err *
 	static const struct mount_options plain = MOUNT_OPTIONS_INIT;
 	dev_t dev = makedev(op->major, op->minor);
 	char copy[PATH_MAX];
-	const char *name;
+	const char *name = "";
 	_cleanup_close_ int parent = -EBADF;
 	struct stat st;
 

@@ -158,23 +158,16 @@ static size_t count_lines(const char *text)
 	return n + 1;
 }
 
-int mountinfo_parse(const char *text, struct mountinfo *ret_table, struct err *err)
+static int parse_lines(char *line, struct mountinfo *t, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(text);
-	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
-	char *line = copy;
-
-	t.entries = calloc(count_lines(text), sizeof(*t.entries));
-	if (!copy || !t.entries)
-		return err_sysf(err, ENOMEM, "mount table");
 	for (size_t number = 1; line && *line; number++) {
 		char *end = strchr(line, '\n');
 		int r;
 
 		if (end)
 			*end++ = '\0';
-		r = parse_line(line, &t.entries[t.n]);
-		t.n++; /* before the check: what was copied of a bad line is freed too */
+		r = parse_line(line, &t->entries[t->n]);
+		t->n++; /* before the check: what was copied of a bad line is freed too */
 		if (r == -ENOMEM)
 			return err_sysf(err, ENOMEM, "mount table");
 		if (r < 0)
@@ -182,9 +175,24 @@ int mountinfo_parse(const char *text, struct mountinfo *ret_table, struct err *e
 				"mount table: line %zu is no mountinfo line", number);
 		line = end;
 	}
-	*ret_table = t;
-	t = (struct mountinfo)MOUNTINFO_INIT;
 	return 0;
+}
+
+int mountinfo_parse(const char *text, struct mountinfo *ret_table, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	struct mountinfo t = {.entries = calloc(count_lines(text), sizeof(*t.entries))};
+	int r;
+
+	if (copy && t.entries)
+		r = parse_lines(copy, &t, err);
+	else
+		r = err_sysf(err, ENOMEM, "mount table");
+	if (r < 0)
+		mountinfo_done(&t);
+	else
+		*ret_table = t;
+	return r;
 }
 
 int mountinfo_read(int dirfd, const char *path, struct mountinfo *ret_table, struct err *err)

@@ -13,7 +13,7 @@
 #include "mount/tree.h"
 
 static const char *const kind_names[_MOUNT_OP_KIND_MAX] = {
-#define X(kind, name) [MOUNT_OP_##kind] = name,
+#define X(kind, name) [MOUNT_OP_##kind] = (name),
 	MOUNT_OP_KINDS(X)
 #undef X
 };

@@ -62,12 +62,10 @@ int pin_make(const char *dir, const char *name, int ns, int proc_fd, struct err 
 	_cleanup_close_ int file = -EBADF;
 	int r = prepare_dir(dir, proc_fd, err);
 
-	if (r == 0)
-		r = pin_path(dir, name, &path, err);
 	if (r < 0)
 		return r;
-	if (str_printf(&source, "self/fd/%d", ns) < 0)
-		return err_sysf(err, ENOMEM, "%s", path);
+	if (str_printf(&path, "%s/%s", dir, name) < 0 || str_printf(&source, "self/fd/%d", ns) < 0)
+		return err_sysf(err, ENOMEM, "%s", dir);
 	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (file < 0)
 		return err_sysf(err, errno, "%s", path);

@@ -72,7 +72,7 @@ static int mount_id(int fd, uint64_t *ret_id)
 
 int mount_foreign_add(struct mount_foreign *f, int fd)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	int r = mount_id(fd, &id);
 
 	return r < 0 ? r : add_id(f, id);
@@ -80,7 +80,7 @@ int mount_foreign_add(struct mount_foreign *f, int fd)
 
 static bool is_foreign(int fd, const struct mount_foreign *foreign)
 {
-	uint64_t id;
+	uint64_t id = 0;
 
 	if (!foreign || mount_id(fd, &id) < 0)
 		return false;

@@ -32,34 +32,40 @@ static int open_own(int proc_fd, enum plan_ns which)
 	return openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
 }
 
+static int open_joined(const struct plan *plan, enum plan_ns which, int *ret_fd, struct err *err)
+{
+	const char *path = plan->namespaces[which].path;
+	/* O_NONBLOCK: the path is from outside and might be a FIFO */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct statfs fs;
+
+	if (fd < 0)
+		return err_sysf(err, errno, "%s namespace %s", plan_ns_name(which), path);
+	if (fstatfs(fd, &fs) < 0 || (long)fs.f_type != NSFS_MAGIC)
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"%s namespace %s: this file is no namespace", plan_ns_name(which), path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
 int namespaces_open(
 	const struct plan *plan, int proc_fd, struct namespaces *ret_ns, struct err *err)
 {
-	_cleanup_(namespaces_done) struct namespaces ns = NAMESPACES_INIT;
+	struct namespaces ns = NAMESPACES_INIT;
+	int r = 0;
 
-	for (size_t i = 0; i < _PLAN_NS_MAX; i++) {
-		const struct plan_namespace *p = &plan->namespaces[i];
-		struct statfs fs;
-
+	for (size_t i = 0; i < _PLAN_NS_MAX && r == 0; i++) {
 		ns.host[i] = open_own(proc_fd, (enum plan_ns)i);
 		if (ns.host[i] < 0)
-			return err_sysf(
-				err, errno, "own %s namespace", plan_ns_name((enum plan_ns)i));
-		if (p->action != PLAN_NS_JOIN)
-			continue;
-		/* O_NONBLOCK: the path is from outside and might be a FIFO */
-		ns.join[i] = open(p->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (ns.join[i] < 0)
-			return err_sysf(err, errno, "%s namespace %s",
-				plan_ns_name((enum plan_ns)i), p->path);
-		if (fstatfs(ns.join[i], &fs) < 0 || (long)fs.f_type != NSFS_MAGIC)
-			return err_setf(err, ERR_INVALID, EINVAL,
-				"%s namespace %s: this file is no namespace",
-				plan_ns_name((enum plan_ns)i), p->path);
+			r = err_sysf(err, errno, "own %s namespace", plan_ns_name((enum plan_ns)i));
+		else if (plan->namespaces[i].action == PLAN_NS_JOIN)
+			r = open_joined(plan, (enum plan_ns)i, &ns.join[i], err);
 	}
-	*ret_ns = ns;
-	ns = (struct namespaces)NAMESPACES_INIT;
-	return 0;
+	if (r < 0)
+		namespaces_done(&ns);
+	else
+		*ret_ns = ns;
+	return r;
 }
 
 int namespaces_enter(const struct plan *plan, const struct namespaces *ns, struct err *err)

@@ -54,7 +54,7 @@ int terminal_open(uid_t uid, uint16_t width, uint16_t height, bool console, int 
 {
 	_cleanup_(terminal_done) struct terminal t = TERMINAL_INIT;
 	struct winsize size = {.ws_row = height, .ws_col = width};
-	int number, r;
+	int number = 0, r;
 
 	r = open_pair(&t, &number, err);
 	if (r < 0)
