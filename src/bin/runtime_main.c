@@ -118,14 +118,14 @@ static int parse_options(
 	struct options o = {0};
 	const struct {
 		const char *name;
-		unsigned bit;
 		const char **value;
+		unsigned bit;
 		bool identifier;
 	} known[] = {
-		{"--bundle", OPT_BUNDLE, &o.bundle, false},
-		{"--id", OPT_ID, &o.id, true},
-		{"--namespace", OPT_NAMESPACE, &o.ns, true},
-		{"--exec", OPT_EXEC, &o.exec_id, true},
+		{"--bundle", &o.bundle, OPT_BUNDLE, false},
+		{"--id", &o.id, OPT_ID, true},
+		{"--namespace", &o.ns, OPT_NAMESPACE, true},
+		{"--exec", &o.exec_id, OPT_EXEC, true},
 	};
 	unsigned seen = 0;
 

@@ -294,9 +294,9 @@ int mount_target_open(int root, const char *path, enum mount_target_kind kind,
 		r = walk_all(&w, path);
 		if (r == -EROFS && is_foreign(w.fd, foreign))
 			return err_setf(err, ERR_PRECONDITION, EROFS,
-				"mount point %s would have to be made in %s, which is a file "
-				"system of "
-				"the host: make it there first",
+				"%s would have to be made in %s, which is the host's own: make it "
+				"there "
+				"first",
 				path, *w.done ? w.done : "/");
 	}
 	if (r < 0)
