@@ -29,8 +29,8 @@ Test(node_toml, means_the_same_in_every_spelling_of_a_table)
 		"plugins = { \"io.x.v1.cri\" = { containerd = { name = \"runc\" } } }",
 		"[plugins.\"io\\u002ex.v1.cri\".containerd]\nname = \"ru\\u006ec\"\n",
 		/* children before their parents, as kind's file has them */
-		"[plugins.\"io.x.v1.cri\".containerd]\nname = "
-		"\"runc\"\n[plugins.\"io.x.v1.cri\"]\n[plugins]",
+		("[plugins.\"io.x.v1.cri\".containerd]\nname = "
+		 "\"runc\"\n[plugins.\"io.x.v1.cri\"]\n[plugins]"),
 	};
 
 	for (size_t i = 0; i < LEN(spellings); i++) {
