@@ -175,14 +175,16 @@ static size_t string_bound(const struct toml_parser *p, int quote, bool multi)
 	size_t i = p->pos;
 
 	for (; i < p->len; i++) {
-		if (p->text[i] == '\\' && quote == '"')
+		bool end;
+
+		if (p->text[i] == '\\' && quote == '"') {
 			i++;
-		else if (p->text[i] == '\n' && !multi)
-			break;
-		else if (p->text[i] != quote)
 			continue;
-		else if (!multi ||
-			 (p->len - i >= 3 && p->text[i + 1] == quote && p->text[i + 2] == quote))
+		}
+		end = multi ? p->text[i] == quote && p->len - i >= 3 && p->text[i + 1] == quote &&
+				      p->text[i + 2] == quote
+			    : p->text[i] == quote || p->text[i] == '\n';
+		if (end)
 			break;
 	}
 	return i - p->pos + 5;
