@@ -18,32 +18,39 @@
 static const char status_request[] = {0x08, 0x01};
 enum { STATUS_INFO = 2, MAP_KEY = 1, MAP_VALUE = 2 };
 
-/* The value of info["config"], which is the CRI plugin's own configuration as JSON. */
-static int find_config(const struct buf *message, struct pb_field *ret)
+/* One entry of `info`: its value, if the key is "config". 1, 0 for another key, -EBADMSG. */
+static int read_info(const struct pb_field *entry, struct pb_field *ret)
 {
-	struct pb_field f, part;
+	struct pb_field part, value = {0};
+	bool config = false;
 	size_t at = 0;
 	int r;
 
-	while ((r = pb_next(message->data, message->len, &at, &f)) > 0) {
-		struct pb_field value = {0};
-		bool config = false;
-		size_t inner = 0;
+	while ((r = pb_next(entry->data, entry->len, &at, &part)) > 0) {
+		if (part.number == MAP_KEY && part.type == 2)
+			config = part.len == 6 && memcmp(part.data, "config", 6) == 0;
+		if (part.number == MAP_VALUE && part.type == 2)
+			value = part;
+	}
+	if (r < 0)
+		return r;
+	if (!config || !value.data)
+		return 0;
+	*ret = value;
+	return 1;
+}
 
-		if (f.number != STATUS_INFO || f.type != 2)
-			continue;
-		while ((r = pb_next(f.data, f.len, &inner, &part)) > 0) {
-			if (part.number == MAP_KEY && part.type == 2)
-				config = part.len == 6 && memcmp(part.data, "config", 6) == 0;
-			if (part.number == MAP_VALUE && part.type == 2)
-				value = part;
-		}
-		if (r < 0)
-			return r;
-		if (config && value.data) {
-			*ret = value;
-			return 0;
-		}
+/* The value of info["config"], which is the CRI plugin's own configuration as JSON. */
+static int find_config(const struct buf *message, struct pb_field *ret)
+{
+	struct pb_field f;
+	size_t at = 0;
+
+	while (pb_next(message->data, message->len, &at, &f) > 0) {
+		int r = f.number == STATUS_INFO && f.type == 2 ? read_info(&f, ret) : 0;
+
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 	return -EBADMSG;
 }

@@ -49,7 +49,8 @@ static int put_file(struct buf *out, const char *name, const char *data, size_t 
 	(void)snprintf((char *)h + 136, 12, "%011o", 0);
 	memset(h + 148, ' ', 8);
 	h[156] = '0';
-	memcpy(h + 257, "ustar\00000", 8);
+	memcpy(h + 257, "ustar", sizeof("ustar"));
+	memset(h + 263, '0', 2);
 	for (size_t i = 0; i < sizeof(h); i++)
 		sum += h[i];
 	(void)snprintf((char *)h + 148, 8, "%06o", sum & 0777777);

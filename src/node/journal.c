@@ -264,7 +264,7 @@ void journal_rotate(const char *root, const char *keep)
 			(void)strv_append(&names, e->d_name);
 	}
 	n = strv_len(names);
-	if (n <= JOURNAL_BACKUPS)
+	if (!names || n <= JOURNAL_BACKUPS)
 		return;
 	qsort(names, n, sizeof(*names), compare_names); /* the names begin with the time */
 	for (size_t i = 0; i + JOURNAL_BACKUPS < n; i++)

@@ -14,9 +14,11 @@ static const struct {
 	int status;
 	const char *next;
 } reasons[_REASON_MAX] = {
-#define X(name, text, result, exit, step) \
-	[REASON_##name] = {               \
-		.code = text, .outcome = OUTCOME_##result, .status = REPORT_##exit, .next = step},
+#define X(name, text, result, exit, step)    \
+	[REASON_##name] = {.code = (text),   \
+		.outcome = OUTCOME_##result, \
+		.status = REPORT_##exit,     \
+		.next = (step)},
 	REASONS(X)
 #undef X
 };

@@ -43,7 +43,7 @@ static int strip_underscores(struct toml_parser *p, const char *s, size_t len, i
 static int read_prefixed(
 	struct toml_parser *p, const char *s, size_t len, int base, struct toml_node *node)
 {
-	char digits[NUMBER_MAX];
+	char digits[NUMBER_MAX] = "";
 	char *end;
 	int r = strip_underscores(p, s, len, base, digits);
 
@@ -104,7 +104,7 @@ static bool is_float(const char *s)
 
 static int read_decimal(struct toml_parser *p, const char *s, size_t len, struct toml_node *node)
 {
-	char buf[NUMBER_MAX];
+	char buf[NUMBER_MAX] = "";
 	const char *digits, *rest;
 	int r = strip_underscores(p, s, len, 10, buf);
 

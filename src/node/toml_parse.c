@@ -242,7 +242,7 @@ static int read_header(struct toml_parser *p, size_t line_begin)
 	struct toml_node *at = p->doc->root;
 	size_t begin = p->pos;
 	uint32_t line = p->line;
-	struct toml_key key;
+	struct toml_key key = {.n = 0};
 	int r;
 
 	p->pos += many ? 2 : 1;

@@ -166,6 +166,18 @@ static int read_char(struct toml_parser *p, bool multi, char *out, size_t *out_l
 	return 0;
 }
 
+/* Whether the string ends with the quotes at `i`. */
+static bool closes(const struct toml_parser *p, size_t i, int quote, bool multi)
+{
+	size_t n = multi ? 3 : 1;
+
+	for (size_t k = 0; k < n; k++) {
+		if (i + k >= p->len || p->text[i + k] != quote)
+			return false;
+	}
+	return true;
+}
+
 /*
  * A bound for the decoded bytes: the distance to the closing quotes. Found by looking, because the
  * rest of the line or text would make many strings on one long line cost its square in memory.
@@ -175,16 +187,11 @@ static size_t string_bound(const struct toml_parser *p, int quote, bool multi)
 	size_t i = p->pos;
 
 	for (; i < p->len; i++) {
-		bool end;
-
 		if (p->text[i] == '\\' && quote == '"') {
 			i++;
 			continue;
 		}
-		end = multi ? p->text[i] == quote && p->len - i >= 3 && p->text[i + 1] == quote &&
-				      p->text[i + 2] == quote
-			    : p->text[i] == quote || p->text[i] == '\n';
-		if (end)
+		if ((p->text[i] == '\n' && !multi) || closes(p, i, quote, multi))
 			break;
 	}
 	return i - p->pos + 5;
