@@ -11,6 +11,7 @@
 #include "node/containerd_impl.h"
 #include "node/health.h"
 #include "node/image.h"
+#include "node/write.h"
 
 enum { ATTEMPTS = 3, BASELINE_TIMEOUT_S = 10 };
 
@@ -69,19 +70,41 @@ static int prove_written(const struct cli_args *args, struct err *err)
 	return 0;
 }
 
-/* Gives everything back; `why` is what went wrong. */
-static int take_back(const struct cli_args *args, struct plan *p, const struct journal *j,
+/* The file as this run found it: with our older block, if it had one, and its journal. */
+static int put_file_back(struct plan *p, struct journal *j, struct report *rep, struct err *err)
+{
+	_cleanup_(write_job_done) struct write_job job = WRITE_JOB_INIT;
+	const struct conf_file *f = plan_file(p);
+	int r, made = 0;
+
+	if (!p->write || !p->has_block) {
+		r = change_restore(&p->daemon, j, err);
+		if (r == 0)
+			journal_remove(p->daemon.root, 0);
+		return r;
+	}
+	r = write_prepare(&job, p->daemon.root, f->name, j->after, f->text, f->len, err);
+	if (r == 0)
+		r = write_commit(&job, err);
+	if (r < 0)
+		return r;
+	memcpy(j->after, rep->hash_before, sizeof(j->after));
+	j->phase = JOURNAL_DONE;
+	return journal_save(p->daemon.root, j, &made, err);
+}
+
+/* Takes this run's change back; `why` is what went wrong. */
+static int take_back(const struct cli_args *args, struct plan *p, struct journal *j,
 	const char *why, bool restarted, struct report *rep)
 {
 	struct daemon *d = &p->daemon;
 	struct err err = ERR_INIT;
 
 	change_note_journal(d, rep);
-	if (change_restore(d, j, &err) < 0)
+	if (put_file_back(p, j, rep, &err) < 0)
 		return report_set(rep, REASON_E_UNDO_FAILED,
 			"%s; and %s could not be given back: %s", why, plan_file(p)->path,
 			err.text);
-	journal_remove(d->root, 0);
 	memcpy(rep->hash_after, rep->hash_before, sizeof(rep->hash_after));
 	if (restarted &&
 		change_restart(d, p->address, p->default_runtime, -1, args->timeout_s, &err) < 0)

@@ -241,7 +241,7 @@ static int restart_after(const struct cli_args *args, struct undo *u, struct rep
 		return 0;
 	}
 	if (args->no_restart)
-		return report_set(rep, REASON_NO_RESTART,
+		return report_set(rep, REASON_UNDO_NO_RESTART,
 			"%s: the runtime was taken out; containerd still has it until it is "
 			"restarted",
 			plan_file(&u->plan)->path);

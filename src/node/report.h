@@ -40,6 +40,7 @@ enum outcome {
 		"start containerd, then: reaperctl containerd verify")                            \
 	X(NO_RESTART, "restart-needed", CHANGED, OK,                                              \
 		"systemctl restart containerd, then: reaperctl containerd verify")                \
+	X(UNDO_NO_RESTART, "restart-needed", CHANGED, OK, "systemctl restart containerd")         \
 	X(STILL_NO_RESTART, "restart-needed", UNCHANGED, OK,                                      \
 		"systemctl restart containerd, then: reaperctl containerd verify")                \
 	X(NO_CONTAINERD, "no-containerd", PENDING, OK,                                            \
