@@ -37,9 +37,8 @@ static int verify(const struct cli_args *args, struct plan *p, struct report *re
 	if (rep->reason == REASON_CHANGE)
 		return report_set(rep,
 			p->has_block ? REASON_E_NOT_EFFECTIVE : REASON_E_NOT_CONFIGURED,
-			p->has_block
-				? "%s: the reaper block is there but does not do what it should"
-				: "%s: the runtime \"" STANZA_HANDLER "\" is not configured",
+			p->has_block ? "%s: the reaper block is there, but is not what it should be"
+				     : "%s: the runtime \"" STANZA_HANDLER "\" is not configured",
 			rep->config);
 	if (report_is_error(rep->reason))
 		return report_exit(rep->reason);
