@@ -3,6 +3,7 @@
     path:   the .deb on the control machine (state: present)
     state:  present (default) or absent
     purge:  with absent, remove the settings and the state too (default true)
+    force:  with absent, also where containerd's configuration cannot be looked at
 
 The package never touches containerd here (REAPER_CONTAINERD_MERGE=no for this one call): that is
 the work of reaper_containerd. A copy stays on the node in /var/lib/reaper/packages, and its hash
@@ -48,18 +49,18 @@ mv -f "$kept/new.deb" "$kept/current.deb"
 """
 )
 
-REMOVE = APT + 'apt "$1" reaper\n'
+REMOVE = APT + 'export REAPER_FORCE_REMOVE="$2"\napt "$1" reaper\n'
 
 
 class ActionModule(NodeAction):
-    ARGUMENTS = {"path": None, "state": "present", "purge": True}
+    ARGUMENTS = {"path": None, "state": "present", "purge": True, "force": False}
 
     def run_on_node(self, args):
         node = dict(zip(("arch", "status", "version", "hash"), self.probe()))
         if args["state"] == "present":
             return self.present(args, node)
         if args["state"] == "absent":
-            return self.absent(boolean(args["purge"]), node)
+            return self.absent(boolean(args["purge"]), boolean(args["force"]), node)
         raise NodeError("state is present or absent, not %s" % args["state"])
 
     def probe(self):
@@ -103,7 +104,7 @@ class ActionModule(NodeAction):
         finally:
             self.remove(directory)
 
-    def absent(self, purge, node):
+    def absent(self, purge, force, node):
         gone = ("none", "not-installed") if purge else ("none", "not-installed", "config-files")
         result = {
             "changed": node["status"] not in gone,
@@ -114,5 +115,5 @@ class ActionModule(NodeAction):
             result["diff"] = {"before": "reaper %s\n" % node["version"], "after": ""}
             if not self.check_mode:
                 verb = "purge" if purge else "remove"
-                self.must("the package could not be removed", REMOVE, verb)
+                self.must("the package could not be removed", REMOVE, verb, int(force))
         return result
