@@ -299,6 +299,9 @@ int mount_target_open(int root, const char *path, enum mount_target_kind kind,
 				"first",
 				path, *w.done ? w.done : "/");
 	}
+	if (r == -ELOOP)
+		return err_setf(err, ERR_INVALID, ELOOP,
+			"mount point %s: a loop of symbolic links, or a magic link of /proc", path);
 	if (r < 0)
 		return err_sysf(err, -r, "mount point %s", path);
 	r = check_kind(w.fd, path, kind, err);

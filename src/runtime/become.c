@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -38,18 +40,35 @@ static void as_root(void)
 	(void)setfsgid(0);
 }
 
+/*
+ * Not through the magic links of /proc: /proc/self/fd/N is a directory of the host as long as this
+ * process holds one, and the workload would start outside of its view (CVE-2024-21626).
+ */
+static int enter_directory(const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	_cleanup_close_ int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	return fd < 0 || fchdir(fd) < 0 ? -errno : 0;
+}
+
 static int step_cwd(struct init *in, struct err *err)
 {
 	const char *cwd = in->plan.cwd;
-	int r = chdir(cwd) < 0 ? -errno : 0;
+	int r = enter_directory(cwd);
 
 	if (r == -EACCES) { /* root_squash: only the user may enter */
 		r = as_user(in, err);
 		if (r < 0)
 			return r;
-		r = chdir(cwd) < 0 ? -errno : 0;
+		r = enter_directory(cwd);
 		as_root();
 	}
+	if (r == -ELOOP)
+		return err_setf(err, ERR_INVALID, ELOOP,
+			"working directory %s: a loop of symbolic links, or a magic link of /proc",
+			cwd);
 	return r < 0 ? err_sysf(err, -r, "working directory %s", cwd) : 0;
 }
 
@@ -120,24 +139,37 @@ static int step_labels(struct init *in, struct err *err)
 	return r;
 }
 
+/* The view's passwd, NULL if there is none. Another workload of the group may have put anything in
+ * its place, a FIFO too. */
+static char *read_passwd(void)
+{
+	_cleanup_close_ int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char *text = NULL;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	if (file_read_fd(fd, "/etc/passwd", 8 << 20, &text, NULL, NULL) < 0)
+		return NULL;
+	return text;
+}
+
 /* HOME of a uid as the view's passwd has it, "/" if it is not in there: as runc. */
 static int find_home(uid_t uid, char **ret_home)
 {
-	_cleanup_free_ char *text = NULL;
-	char *save, *line;
+	_cleanup_free_ char *text = read_passwd();
+	char *rest = text;
+	char *line;
 
-	if (file_read_at(AT_FDCWD, "/etc/passwd", 8 << 20, &text, NULL, NULL) < 0 || !text)
-		return str_dup(ret_home, "/");
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *rest = line;
+	while ((line = strsep(&rest, "\n"))) {
 		char *field[7] = {NULL};
 		uint64_t id;
 
-		for (size_t i = 0; i < ARRAY_LEN(field) && rest; i++)
-			field[i] = strsep(&rest, ":");
-		if (!field[5] || num_parse_u64(field[2], UINT32_MAX, &id) < 0 || id != uid)
-			continue;
-		return str_dup(ret_home, *field[5] ? field[5] : "/");
+		for (size_t i = 0; i < ARRAY_LEN(field) && line; i++)
+			field[i] = strsep(&line, ":");
+		if (field[5] && *field[5] && num_parse_u64(field[2], UINT32_MAX, &id) == 0 &&
+			id == uid)
+			return str_dup(ret_home, field[5]);
 	}
 	return str_dup(ret_home, "/");
 }

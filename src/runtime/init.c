@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -31,6 +32,8 @@ int init_send(const struct init *in, enum init_message_type type, const struct e
 static int step_guard(struct init *in, struct err *err)
 {
 	proc_reset_signals();
+	(void)umask(
+		0022); /* not containerd's: mount points are made before the workload's is set */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sysf(err, errno, "PR_SET_DUMPABLE");
 	if (fd_cloexec_from(3) < 0)

@@ -2,12 +2,17 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/macro.h"
 #include "base/str.h"
@@ -304,4 +309,103 @@ Test(runtime_init, a_terminal_is_the_containers_own_and_goes_to_the_shim)
 	run_finish(&r);
 	cr_expect_eq(r.status, 0U);
 	cr_expect_str_eq(text, "/dev/pts/0\r\n24 80\r\nconsole\r\nhi\r\n");
+}
+
+/* One descriptor of init is the host's /proc, another the lock, ... */
+Test(runtime_init, no_working_directory_leads_out_of_the_view)
+{
+	struct bundle b = {.dir = BUNDLE, .args = "\"/bin/sleep\",\"1000\""};
+	struct run r, e;
+
+	own_host();
+	refused((struct bundle) {.process = "\"cwd\":\"/proc/self/fd/5\","}, ERR_INVALID, 128,
+		"/proc/self/fd/5");
+	bundle_write(&b);
+	run_create(&b, &r);
+	run_start(&r);
+	for (int fd = 3; fd < 12; fd++) {
+		char process[256];
+
+		(void)snprintf(process, sizeof(process),
+			"{\"args\":[\"/bin/pwd\"],\"cwd\":\"/proc/self/fd/%d\",\"user\":{\"uid\":0,"
+			"\"gid\":0}}",
+			fd);
+		run_exec(&b, &r, process, &e);
+		cr_expect_not(e.ready);
+		run_finish(&e);
+		cr_expect_eq(e.status, 128U);
+	}
+	cr_expect_eq(proc_signal(&r.proc, SIGKILL), 0);
+	run_finish(&r);
+}
+
+/* What the kernel 5.10 does not have. */
+static void deny_mount_setattr(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mount_setattr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
+
+	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+Test(runtime_init, without_mount_setattr_everything_but_recursive_options_works)
+{
+	struct run r;
+
+	own_host();
+	deny_mount_setattr();
+	shell(&r,
+		(struct bundle) {.top = "\"root\":{\"path\":\"r\",\"readonly\":true},",
+			.mounts = ",{\"destination\":\"/srv/ro\",\"type\":\"bind\",\"source\":\"/"
+				  "usr\","
+				  "\"options\":[\"rbind\",\"ro\",\"nosuid\"]},{\"destination\":\"/"
+				  "srv/file\","
+				  "\"type\":\"bind\",\"source\":\"/etc/"
+				  "hostname\",\"options\":[\"bind\",\"ro\"]}"},
+		"for f in /x /srv/ro/x /srv/file /proc/sys/kernel/panic /run/x; do "
+		"(echo > $f) 2>&1 | grep -c Read-only; done");
+	cr_expect_str_eq(r.text, "1\n1\n1\n1\n1\n");
+	refused((struct bundle) {.mounts = ",{\"destination\":\"/srv/ro\",\"type\":\"bind\","
+					   "\"source\":\"/usr\",\"options\":[\"rbind\",\"rro\"]}"},
+		ERR_UNIMPLEMENTED, 128, "need Linux 5.12");
+}
+
+Test(runtime_init, a_slave_volume_shows_what_the_host_mounts_later)
+{
+	struct bundle b = {.dir = BUNDLE,
+		.args = "\"/bin/sleep\",\"1000\"",
+		.mounts = ",{\"destination\":\"/srv/slave\",\"type\":\"bind\",\"source\":\"/run/"
+			  "vol\","
+			  "\"options\":[\"rbind\",\"rslave\"]},{\"destination\":\"/srv/"
+			  "private\",\"type\":"
+			  "\"bind\",\"source\":\"/run/vol\",\"options\":[\"rbind\"]}"};
+	struct run r, e;
+
+	own_host();
+	cr_assert_eq(mkdir("/run/vol", 0755), 0);
+	cr_assert_eq(mount("v", "/run/vol", "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mount(NULL, "/run/vol", NULL, MS_SHARED, NULL), 0);
+	cr_assert_eq(mkdir("/run/vol/sub", 0755), 0);
+	bundle_write(&b);
+	run_create(&b, &r);
+	cr_assert(r.ready, "%s", r.err.text);
+	run_start(&r);
+	cr_assert_eq(mount("later", "/run/vol/sub", "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mknod("/run/vol/sub/there", S_IFREG | 0644, 0), 0);
+	run_exec(&b, &r,
+		"{\"args\":[\"/bin/sh\",\"-c\",\"cd /srv; ls slave/sub; ls "
+		"private/sub\"],\"cwd\":\"/\","
+		"\"user\":{\"uid\":0,\"gid\":0}}",
+		&e);
+	run_start(&e);
+	run_finish(&e);
+	cr_expect_str_eq(e.text, "there\n");
+	cr_expect_eq(proc_signal(&r.proc, SIGKILL), 0);
+	run_finish(&r);
 }
