@@ -237,7 +237,8 @@ int containerd_apply(const struct cli_args *args)
 		report_done(&rep);
 		rep = (struct report)REPORT_INIT;
 		(void)plan_make(args, &plan, &rep);
-		if (!plan.daemon.program || report_is_error(rep.reason))
+		if (!plan.daemon.program || rep.reason == REASON_NO_PROC ||
+			report_is_error(rep.reason))
 			break;
 		if (lock < 0) {
 			lock = change_lock(

@@ -34,6 +34,8 @@ static int verify(const struct cli_args *args, struct plan *p, struct report *re
 	if (rep->reason == REASON_NO_CONTAINERD)
 		return report_set(
 			rep, REASON_E_NO_CONTAINERD, "there is no containerd on this node");
+	if (rep->reason == REASON_NO_PROC)
+		return report_exit(rep->reason);
 	if (rep->reason == REASON_CHANGE)
 		return report_set(rep,
 			p->has_block ? REASON_E_NOT_EFFECTIVE : REASON_E_NOT_CONFIGURED,

@@ -359,6 +359,9 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	if (!p->daemon.program)
 		return report_set(rep, REASON_NO_CONTAINERD,
 			"there is no containerd on this node: nothing to configure yet");
+	if (access("/proc/self/fd", F_OK) < 0) /* a chroot that is being built */
+		return report_set(rep, REASON_NO_PROC,
+			"/proc is not mounted: nothing can be proved here, so nothing is written");
 	distro = distro_of(&p->daemon);
 	if (distro && !args->config)
 		return report_set(rep, REASON_E_GENERATED_FILE,

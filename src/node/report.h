@@ -45,6 +45,7 @@ enum outcome {
 		"systemctl restart containerd, then: reaperctl containerd verify")                \
 	X(NO_CONTAINERD, "no-containerd", PENDING, OK,                                            \
 		"install containerd, then: reaperctl containerd apply")                           \
+	X(NO_PROC, "no-proc", PENDING, OK, "mount /proc, then: reaperctl containerd apply")       \
 	X(E_NO_CONTAINERD, "E_NO_CONTAINERD", REFUSED, REFUSED,                                   \
 		"install containerd or name it with --containerd, then: reaperctl containerd "    \
 		"apply")                                                                          \
