@@ -32,8 +32,8 @@ PASSING = {
         r"/run/(systemd|user|utmp|lock|log|sudo|screen|tmux)(/|$)",
     ],
 }
-# Directories that containerd itself makes once for a namespace and keeps.
-KEPT = r"/io\.containerd\.runtime\.v2\.task(/(default|k8s\.io))?$"
+# Directories that containerd itself makes at a first use and keeps; what is in them counts.
+KEPT = r"/io\.containerd\.(runtime\.v2\.task(/(default|k8s\.io))?|[a-z0-9.]*cri[a-z0-9.]*(/(containers|sandboxes))?)$"
 
 # seconds that the ends of what a test started may take to be over; there is no event for "all
 # of it is gone"

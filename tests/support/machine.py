@@ -13,7 +13,8 @@ import signal
 import subprocess
 import tempfile
 
-from cri import Cri
+from cri import Cri, CriError
+from waiting import until
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARIES = pathlib.Path(os.environ.get("REAPER_BINARIES", SOURCE / "build"))
@@ -100,6 +101,21 @@ class Machine:
 
     def cri(self):
         return Cri(f"unix://{self.path(self.socket)}")
+
+    def wait_for_cri(self):
+        """Until the CRI plugin answers; it says so itself while it is still starting."""
+
+        def answers():
+            try:
+                cri.call("Version", deadline=30)
+            except CriError as error:
+                if "not initialized" in error.details:
+                    return False
+                raise
+            return True
+
+        with self.cri() as cri:
+            until(answers)
 
     def reaperctl(self, *argv, **options):
         return self.run("reaperctl", *argv, **options)
@@ -228,7 +244,7 @@ class Node(Machine):
     def argv(self, argv):
         return [
             "nsenter", "--target", self.pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup",
-            "--root", "--wd=/", "--", *argv,
+            "--root", "--wdns=/", "--", *argv,
         ]  # fmt: skip
 
     def environment(self):
@@ -246,16 +262,14 @@ class Node(Machine):
 
     def restart_containerd(self):
         self.run("systemctl", "restart", "containerd", timeout=60)
-        with self.cri() as cri:
-            cri.call("Version")
+        self.wait_for_cri()
 
     def stop_containerd(self):
         self.run("systemctl", "stop", "containerd", timeout=60)
 
     def start_containerd(self):
         self.run("systemctl", "start", "containerd", timeout=60)
-        with self.cri() as cri:
-            cri.call("Version")
+        self.wait_for_cri()
 
 
 class Bare(Machine):
@@ -355,8 +369,7 @@ class Host(Bare):
                 env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        with self.cri() as cri:
-            cri.call("Version", timeout=30)
+        self.wait_for_cri()
 
     def stop_containerd(self, how=signal.SIGTERM):
         self.daemon.send_signal(how)

@@ -52,7 +52,7 @@ class Cri:
     def __exit__(self, *_):
         self.close()
 
-    def call(self, method, timeout=120, **fields):
+    def call(self, method, deadline=120, **fields):
         service = "ImageService" if method in IMAGE_METHODS else "RuntimeService"
         invoke = self.channel.unary_unary(
             f"/runtime.v1.{service}/{method}",
@@ -60,7 +60,7 @@ class Cri:
             response_deserializer=lambda data: SCHEMA.decode(f"{method}Response", data),
         )
         try:
-            return invoke(fields, timeout=timeout, wait_for_ready=True)
+            return invoke(fields, timeout=deadline, wait_for_ready=True)
         except grpc.RpcError as error:
             raise CriError(method, error.code().name, error.details()) from None
 
