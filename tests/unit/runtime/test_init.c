@@ -409,3 +409,32 @@ Test(runtime_init, a_slave_volume_shows_what_the_host_mounts_later)
 	cr_expect_eq(proc_signal(&r.proc, SIGKILL), 0);
 	run_finish(&r);
 }
+
+/* Two mounts by one who may: only the Bidirectional volume hands its one to the host. */
+Test(runtime_init, only_a_shared_volume_hands_mounts_to_the_host)
+{
+	struct run r;
+
+	own_host();
+	cr_assert_eq(mkdir("/run/vol", 0755), 0);
+	cr_assert_eq(mount("v", "/run/vol", "tmpfs", 0, NULL), 0);
+	cr_assert_eq(mount(NULL, "/run/vol", NULL, MS_SHARED, NULL), 0);
+	cr_assert_eq(mkdir("/run/vol/a", 0755), 0);
+	cr_assert_eq(mkdir("/run/vol/b", 0755), 0);
+	shell(&r,
+		(struct bundle) {
+			.process =
+				"\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"],\"effective\":["
+				"\"CAP_SYS_ADMIN\"],\"permitted\":[\"CAP_SYS_ADMIN\"]},",
+			.mounts = ",{\"destination\":\"/srv/"
+				  "shared\",\"type\":\"bind\",\"source\":\"/run/vol\","
+				  "\"options\":[\"rbind\",\"rshared\"]},{\"destination\":\"/srv/"
+				  "private\","
+				  "\"type\":\"bind\",\"source\":\"/run/"
+				  "vol\",\"options\":[\"rbind\",\"rslave\"]}"},
+		"mount -t tmpfs t /srv/shared/a && mount -t tmpfs t /srv/private/b && "
+		"mount -t tmpfs t /mnt && touch /srv/shared/a/x /srv/private/b/x && echo ok");
+	cr_expect_str_eq(r.text, "ok\n");
+	cr_expect_eq(access("/run/vol/a/x", F_OK), 0);
+	cr_expect_eq(access("/run/vol/b/x", F_OK), -1);
+}
