@@ -1,5 +1,6 @@
 #include "node/toml.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -249,6 +250,7 @@ static int read_header(struct toml_parser *p, size_t line_begin)
 	r = toml_read_key(p, &key);
 	if (r < 0)
 		return r;
+	assert(key.n > 0 && key.parts[0].text); /* a key has one part at least */
 	if (toml_peek(p, 0) != ']' || (many && toml_peek(p, 1) != ']'))
 		return toml_fail(p, "header without its closing %s", many ? "]]" : "]");
 	p->pos += many ? 2 : 1;
