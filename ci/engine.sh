@@ -26,10 +26,16 @@ lacks_sys_resource() {
     [ $(((16#$bounding >> 24) & 1)) = 0 ]
 }
 
-# docker.io holds the client too up to Debian 12; from 13 on it is docker-cli.
+# docker.io holds the client too up to Debian 12; from 13 on it is docker-cli. The archive's lists
+# may not be there yet, so the release decides; one without a number is newer than all that have one.
+client_is_apart() {
+    # shellcheck disable=SC1091
+    (. /etc/os-release && [ "${ID:-}" = debian ] && [ "${VERSION_ID:-13}" -ge 13 ])
+}
+
 packages() {
     command -v dockerd >/dev/null || echo docker.io
-    if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then
+    if ! command -v docker >/dev/null && client_is_apart; then
         echo docker-cli
     fi
     # without Recommends docker.io comes without these, and dockerd needs them
