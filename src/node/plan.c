@@ -356,9 +356,13 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 			err.text);
 	(void)snprintf(rep->containerd, sizeof(rep->containerd), "%s", p->daemon.version);
 	(void)snprintf(rep->config, sizeof(rep->config), "%s%s", p->daemon.root, p->daemon.config);
-	if (!p->daemon.program)
+	/* a tree that is being built gets its containerd later; a node that runs should have one */
+	if (!p->daemon.program && *p->daemon.root)
 		return report_set(rep, REASON_NO_CONTAINERD,
-			"there is no containerd on this node: nothing to configure yet");
+			"there is no containerd in %s: nothing to configure yet", p->daemon.root);
+	if (!p->daemon.program)
+		return report_set(
+			rep, REASON_E_NO_CONTAINERD, "there is no containerd on this node");
 	if (access("/proc/self/fd", F_OK) < 0) /* a chroot that is being built */
 		return report_set(rep, REASON_NO_PROC,
 			"/proc is not mounted: nothing can be proved here, so nothing is written");
