@@ -70,7 +70,7 @@ mmdebstrap --quiet --variant=minbase "--include=$packages" \
 cp "$root"/boot/vmlinuz-* "$target/vmlinuz"
 cp "$root"/boot/initrd.img-* "$target/initrd.img"
 rm -rf "${root:?}/boot"/*
-mke2fs -q -t ext4 -O quota -d "$root" "$target/disk.ext4" 2500M
+mke2fs -q -t ext4 -O quota -d "$root" "$target/disk.ext4" 2500M >&2
 rm -rf "$root"
 touch "$target/complete"
 echo "$target"
