@@ -37,12 +37,23 @@ static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	pid_t pid;
 
 	if (spec->cgroup_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (__u64)(unsigned)spec->cgroup_fd;
 	}
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid >= 0 || errno != ENOSYS)
+		return pid;
+	/* seccomp profiles of older container engines hide clone3: its predecessor does all but the
+	 * cgroup */
+	if (spec->cgroup_fd >= 0) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return (pid_t)syscall(
+		SYS_clone, (unsigned long)(args.flags | SIGCHLD), 0UL, ret_pidfd, 0UL, 0UL);
 }
 
 NORETURN static void child_fail(int report, int errnum, const char *what)
