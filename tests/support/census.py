@@ -106,9 +106,11 @@ def processes(machine):
 
 def mounts(pid):
     """Each mount without its numbers, which differ from one moment to the next, and without those
-    of the container engine, which come and go with anybody's containers."""
+    of the container engine and of the caches (a virtual machine's root is made there in the
+    background), which come and go with anybody's containers."""
     lines = collections.Counter()
-    engine = re.compile(r"/run/docker/netns/|/overlay2/[0-9a-f]{64}(-init)?/merged$|/containers/[0-9a-f]{64}/mounts/")
+    caches = re.escape(os.environ.get("REAPER_CI_STATE", "/var/lib/reaper-ci"))
+    engine = re.compile(rf"^{caches}/|/run/docker/netns/|/overlay2/[0-9a-f]{{64}}(-init)?/merged$|/containers/[0-9a-f]{{64}}/mounts/")
     for line in pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split()
