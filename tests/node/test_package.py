@@ -130,7 +130,8 @@ def test_node_without_containerd(stock):
     apt(node, "install", DEB)
     assert not node.path("/etc/containerd").exists()
     said = node.run("reaperctl", "containerd", "apply", check=False)
-    assert "no containerd on this node" in said.stdout + said.stderr
+    assert said.returncode == 3
+    assert "E_NO_CONTAINERD: there is no containerd on this node" in said.stderr
     assert node.run("reaperctl", "containerd", "verify", check=False).returncode != 0
     apt(node, "purge", "reaper")
 
