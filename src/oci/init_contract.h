@@ -37,6 +37,8 @@ enum init_message_type {
 	INIT_READY = 2,   /* everything is set up, the command is resolved; waiting at the gate */
 	INIT_FAILED = 3, /* `err` says what; the child exits next. Before the gate: error of Create;
 			    behind it: of Start */
+	INIT_NOTE = 4, /* `err.text` says what is not as the spec has it although the start goes on:
+			  for the log; any number of them before INIT_READY */
 };
 
 struct init_message {

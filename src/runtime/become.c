@@ -124,8 +124,14 @@ static int step_rlimits(struct init *in, struct err *err)
 static int step_oom(struct init *in, struct err *err)
 {
 	bool refused; /* without CAP_SYS_RESOURCE it cannot be lowered: the nearest value stays */
+	int r = confine_oom_score_adj(in->proc_fd, in->plan.oom_score_adj, &refused, err);
 
-	return confine_oom_score_adj(in->proc_fd, in->plan.oom_score_adj, &refused, err);
+	if (r == 0 && refused)
+		init_note(in,
+			"process.oomScoreAdj: %d is lower than this node lets anybody go, keeping "
+			"what it has",
+			in->plan.oom_score_adj);
+	return r;
 }
 
 static int step_labels(struct init *in, struct err *err)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/devices.h"
+#include "confine/caps.h"
 #include "confine/lsm.h"
 #include "oci/init_contract.h"
 #include "runtime/become.h"
@@ -24,6 +26,19 @@ int init_send(const struct init *in, enum init_message_type type, const struct e
 	if (reason)
 		msg.err = *reason;
 	return fd_send(in->control, &msg, sizeof(msg), fd);
+}
+
+void init_note(const struct init *in, const char *fmt, ...)
+{
+	struct err note = ERR_INIT;
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)err_setf(&note, ERR_NONE, EIO, "%s", text);
+	(void)init_send(in, INIT_NOTE, &note, -EBADF); /* a shim that is gone reads no log either */
 }
 
 /* ---- steps, in the host's mount namespace ---- */
@@ -61,15 +76,28 @@ static int step_load(struct init *in, struct err *err)
 
 static int step_plan(struct init *in, struct err *err)
 {
+	_cleanup_free_ char *missing = NULL;
 	struct plan_input input;
 	int r = load_plan_input(&in->loaded, false, &input, err);
 
-	return r < 0 ? r : plan_make(&input, &in->plan, err);
+	if (r == 0)
+		r = plan_make(&input, &in->plan, err);
+	if (r == 0 && in->plan.caps_missing &&
+		confine_caps_format(in->plan.caps_missing, &missing) == 0)
+		init_note(in, "process.capabilities: nobody here has %s, continuing without",
+			missing);
+	return r;
 }
 
 static int step_limits(struct init *in, struct err *err)
 {
-	return cgroup_limits_apply(&in->loaded.cgroup, &in->plan.limits, NULL, err);
+	_cleanup_strv_ char **notes = NULL;
+	int r = cgroup_limits_apply(&in->loaded.cgroup, &in->plan.limits, &notes, err);
+
+	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
+		init_note(in, "linux.resources: %s cannot be enforced here, continuing without it",
+			notes[i]);
+	return r;
 }
 
 /* Where the kernel cannot enforce device rules there is a second plan, in which nodes are dead. */

@@ -39,5 +39,8 @@ struct init_step {
 /* Runs them in order until one fails. */
 int init_run_steps(struct init *in, const struct init_step *steps, size_t n, struct err *err);
 
+/* What is not as the spec has it although the start goes on, for the shim's log (INIT_NOTE). */
+void init_note(const struct init *in, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* One message to the shim, with a descriptor if fd >= 0. -errno. */
 int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd);

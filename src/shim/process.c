@@ -105,6 +105,9 @@ static void handle_message(struct process *p, const struct init_message *msg, in
 	if (msg->type == INIT_READY && p->state == PROCESS_CREATING) {
 		process_event(p, LIFE_READY);
 		container_process_ready(p->container, p);
+	} else if (msg->type == INIT_NOTE) {
+		log_warn("%s: %.*s", process_name(p, name, sizeof(name)),
+			(int)sizeof(msg->err.text), msg->err.text);
 	} else if (msg->type == INIT_FAILED) {
 		p->failed = true;
 		p->failure = msg->err;

@@ -15,6 +15,7 @@ struct bundle {
 	const char *linux_part; /* further members of linux, each with a comma behind it, or NULL */
 	const char *top; /* further members of the top, each with a comma behind it, or NULL */
 	const char *namespaces; /* instead of the usual ones, or NULL */
+	const char *resources;  /* further members of resources, each with a comma behind it */
 	bool no_pidns;
 };
 
@@ -30,6 +31,7 @@ struct run {
 	int control, output;
 	bool ready;
 	struct err err;   /* of INIT_FAILED */
+	char notes[2048]; /* texts of INIT_NOTE, a line each */
 	int console;      /* -EBADF: none came */
 	uint32_t status;  /* exit status */
 	char text[65536]; /* standard output and error */

@@ -60,13 +60,13 @@ char *bundle_config(const struct bundle *b)
 			"\"capabilities\":{\"bounding\":" CAPS ",\"effective\":" CAPS
 			",\"permitted\":" CAPS "},%s\"noNewPrivileges\":true},"
 			"\"root\":{\"path\":\"rootfs\"},%s\"mounts\":[%s%s],"
-			"\"linux\":{%s\"resources\":{\"devices\":[{\"allow\":false,\"access\":"
+			"\"linux\":{%s\"resources\":{%s\"devices\":[{\"allow\":false,\"access\":"
 			"\"rwm\"}]},"
 			"\"namespaces\":[%s],"
 			"\"maskedPaths\":[\"/proc/kcore\",\"/proc/keys\",\"/sys/firmware\"],"
 			"\"readonlyPaths\":[\"/proc/sys\",\"/proc/sysrq-trigger\"]}}",
 			b->args, or_empty(b->process), or_empty(b->top), usual_mounts,
-			or_empty(b->mounts), or_empty(b->linux_part),
+			or_empty(b->mounts), or_empty(b->linux_part), or_empty(b->resources),
 			b->namespaces ? b->namespaces : usual_namespaces),
 		0);
 	return text;
@@ -135,6 +135,13 @@ static void spawn(const struct init_args *args, struct run *r, struct proc_spec 
 		cr_assert_eq(n, (ssize_t)sizeof(msg));
 		if (msg.type == INIT_CONSOLE) {
 			r->console = fd;
+			continue;
+		}
+		if (msg.type == INIT_NOTE) {
+			size_t used = strlen(r->notes);
+
+			(void)snprintf(
+				r->notes + used, sizeof(r->notes) - used, "%s\n", msg.err.text);
 			continue;
 		}
 		r->ready = msg.type == INIT_READY;

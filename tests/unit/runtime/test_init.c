@@ -438,3 +438,18 @@ Test(runtime_init, only_a_shared_volume_hands_mounts_to_the_host)
 	cr_expect_eq(access("/run/vol/a/x", F_OK), 0);
 	cr_expect_eq(access("/run/vol/b/x", F_OK), -1);
 }
+
+Test(runtime_init, what_cannot_be_enforced_is_said_and_no_reason_to_refuse)
+{
+	/* the bundle's record has no cgroup: no limit can hold */
+	struct bundle b = {.dir = BUNDLE,
+		.args = "\"/bin/true\"",
+		.resources = "\"memory\":{\"limit\":67108864},\"pids\":{\"limit\":10},"};
+	struct run r;
+
+	own_host();
+	cr_assert_eq(run_all(&b, &r), 0U, "%s", r.err.text);
+	cr_expect(strstr(r.notes, "memory"), "%s", r.notes);
+	cr_expect(strstr(r.notes, "pids"), "%s", r.notes);
+	cr_expect(strstr(r.notes, "cannot be enforced"), "%s", r.notes);
+}
