@@ -58,6 +58,7 @@ mmdebstrap --quiet --variant=minbase "--include=$packages" \
     --customize-hook="upload $target/id.pub /root/.ssh/authorized_keys" \
     --customize-hook="upload $here/node/pause-image.sh /usr/local/sbin/pause-image.sh" \
     --customize-hook='chmod 755 "$1/usr/local/sbin/pause-image.sh"' \
+    --customize-hook='echo quota_v2 >>"$1/etc/initramfs-tools/modules" && chroot "$1" update-initramfs -u' \
     --customize-hook='echo reaper-vm >"$1/etc/hostname"' \
     --customize-hook='echo "/dev/vda / ext4 defaults 0 1" >"$1/etc/fstab"' \
     --customize-hook='printf "[Match]\nName=e*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n" >"$1/etc/systemd/network/all.network"' \

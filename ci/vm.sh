@@ -33,14 +33,18 @@ free_port() {
 
 # Follows the console until the line that says the machine is up, or qemu's end.
 wait_for_boot() {
-    local pid=$1 follower console found=0
+    local pid=$1 follower console line found=0
     exec {console}< <(exec tail --pid="$pid" -n +1 -F "$dir/console" 2>/dev/null)
     follower=$!
-    timeout "$boot_limit" grep -q -m1 -a 'Reached target.*multi-user' <&"$console" && found=1
+    # a kernel that cannot go on says so, and then nothing more comes
+    line=$(timeout "$boot_limit" grep -m1 -a -E 'Reached target.*multi-user|\(initramfs\)|Kernel panic' \
+        <&"$console" || true)
+    case $line in *"Reached target"*) found=1 ;; esac
     kill "$follower" 2>/dev/null || true
     exec {console}<&-
     [ "$found" = 1 ] || {
         tail -n 30 "$dir/console" >&2
+        kill "$pid" 2>/dev/null || true
         die "the machine did not boot within $boot_limit seconds"
     }
 }

@@ -18,7 +18,11 @@ pytestmark = pytest.mark.submission(
 class Vm:
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="reaper-vm-"))
-        self.script("start", timeout=900)
+        try:
+            self.script("start", timeout=900)
+        except BaseException:
+            self.close()
+            raise
 
     def script(self, command, *arguments, **options):
         options.setdefault("timeout", 600)
