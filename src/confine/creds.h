@@ -40,5 +40,13 @@ int confine_oom_score_adj(int proc, int value, bool *ret_refused, struct err *er
 /* prctl(PR_SET_NO_NEW_PRIVS). */
 int confine_no_new_privs(struct err *err);
 
+/*
+ * A session keyring of its own, empty: the inherited one is the shim's, and who possesses it may
+ * use the keys that containerd's service or an administrator's login keeps there (keyrings(7); runc
+ * has the same). No error where the kernel has no keyrings or a filter around us forbids the call:
+ * the workload cannot use any then either.
+ */
+int confine_new_keyring(struct err *err);
+
 /* A descriptor of /proc, checked to be a procfs, close-on-exec; -errno with the reason. */
 int confine_open_proc(struct err *err);

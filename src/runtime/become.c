@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -78,6 +79,42 @@ static int step_session(struct init *in UNUSED, struct err *err)
 	if (getsid(0) == getpid() || setsid() >= 0)
 		return 0;
 	return err_sysf(err, errno, "setsid");
+}
+
+static int step_keys(struct init *in UNUSED, struct err *err)
+{
+	return confine_new_keyring(err);
+}
+
+static bool is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/*
+ * The shim's /dev/null is a file of the host's /dev: through /proc/self/fd/0 the workload could
+ * change its mode and owner. The one of the view takes its place (runc: reOpenDevNull).
+ */
+static int step_null(struct init *in UNUSED, struct err *err)
+{
+	_cleanup_close_ int null = -EBADF;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (!is_null(fd))
+			continue;
+		if (null < 0)
+			null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (null < 0)
+			return err_sysf(err, errno, "/dev/null of the view");
+		if (!is_null(null))
+			return err_setf(err, ERR_PRECONDITION, ENODEV,
+				"/dev/null of the view is another file");
+		if (dup2(null, fd) < 0)
+			return err_sysf(err, errno, "/dev/null as descriptor %d", fd);
+	}
+	return 0;
 }
 
 static int step_terminal(struct init *in, struct err *err)
@@ -257,6 +294,8 @@ static int step_ready(struct init *in, struct err *err)
 static const struct init_step steps[] = {
 	{"session", step_session},
 	{"working directory", step_cwd},
+	{"keys", step_keys},
+	{"null device", step_null},
 	{"terminal", step_terminal},
 	{"streams", step_streams},
 	{"rlimits", step_rlimits},

@@ -7,6 +7,11 @@
 #include "base/proc.h"
 #include "oci/init_contract.h"
 
+#define BUNDLE "/run/unit-bundle"
+
+/* Puts the test into a mount namespace of its own with a private /run; skips it without root. */
+void own_host(void);
+
 struct bundle {
 	const char *dir;
 	const char *args;    /* JSON: "\"/bin/true\"" */
@@ -47,3 +52,5 @@ void run_start(struct run *r);
 void run_finish(struct run *r);
 /* All of it; returns the exit status. */
 uint32_t run_all(const struct bundle *b, struct run *r);
+/* Runs one line of shell in a container and returns what it wrote (in r->text). */
+const char *shell(struct run *r, struct bundle b, const char *script);

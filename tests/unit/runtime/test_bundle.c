@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,16 @@
 #include "base/str.h"
 #include "runtime/init.h"
 #include "store/record.h"
+
+void own_host(void)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	if (unshare(CLONE_NEWNS) < 0)
+		cr_skip_test("may not make a mount namespace");
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("test", "/run", "tmpfs", 0, "mode=755"), 0);
+}
 
 static const char *or_empty(const char *s)
 {
@@ -217,4 +228,17 @@ uint32_t run_all(const struct bundle *b, struct run *r)
 	run_start(r);
 	run_finish(r);
 	return r->status;
+}
+
+const char *shell(struct run *r, struct bundle b, const char *script)
+{
+	char *args;
+
+	cr_assert_eq(str_printf(&args, "\"/bin/sh\",\"-c\",\"%s\"", script), 0);
+	b.dir = BUNDLE;
+	b.args = args;
+	(void)run_all(&b, r);
+	free(args);
+	cr_expect(r->ready, "%s", r->err.text);
+	return r->text;
 }

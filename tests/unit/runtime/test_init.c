@@ -18,18 +18,6 @@
 #include "base/str.h"
 #include "unit/runtime/bundle.h"
 
-#define BUNDLE "/run/unit-bundle"
-
-static void own_host(void)
-{
-	if (geteuid() != 0)
-		cr_skip_test("needs root");
-	if (unshare(CLONE_NEWNS) < 0)
-		cr_skip_test("may not make a mount namespace");
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	cr_assert_eq(mount("test", "/run", "tmpfs", 0, "mode=755"), 0);
-}
-
 Test(runtime_init, the_exit_status_is_that_of_the_command)
 {
 	struct bundle b = {.dir = BUNDLE, .args = "\"/bin/sh\",\"-c\",\"exit 7\""};
@@ -39,20 +27,6 @@ Test(runtime_init, the_exit_status_is_that_of_the_command)
 	cr_expect_eq(run_all(&b, &r), 7U, "%s", r.err.text);
 	cr_expect(r.ready);
 	cr_expect_str_empty(r.text);
-}
-
-/* Runs one line of shell and returns what it wrote. */
-static const char *shell(struct run *r, struct bundle b, const char *script)
-{
-	char *args;
-
-	cr_assert_eq(str_printf(&args, "\"/bin/sh\",\"-c\",\"%s\"", script), 0);
-	b.dir = BUNDLE;
-	b.args = args;
-	(void)run_all(&b, r);
-	free(args);
-	cr_expect(r->ready, "%s", r->err.text);
-	return r->text;
 }
 
 static void refused(struct bundle b, enum err_kind kind, uint32_t status, const char *text)
