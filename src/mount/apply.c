@@ -73,15 +73,32 @@ static int open_parent(
 	return fd;
 }
 
+/*
+ * A sysfs or mqueue that is mounted read-only for the first time in its namespace gets a read-only
+ * superblock, and nobody else in the pod could mount it writable then. While this descriptor is
+ * open there is a writable one, and "ro" is of the mount only. Best effort: -errno is no error.
+ */
+static int hold_writable(const char *fstype)
+{
+	int fd = fsopen(fstype, FSOPEN_CLOEXEC);
+
+	if (fd >= 0)
+		(void)fsconfig(fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	return fd;
+}
+
 static int apply_fs(struct applier *a, const struct mount_op *op, struct err *err)
 {
 	const struct mount_options *o = &op->options;
 	_cleanup_close_ int target =
 		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, &a->foreign, NULL, err);
+	_cleanup_close_ int writable = -EBADF;
 	int r;
 
 	if (target < 0)
 		return target;
+	if (o->set & MS_RDONLY)
+		writable = hold_writable(op->fstype);
 	r = tree_mount_at(target, op->source ? op->source : op->fstype, ".", op->fstype, o->set,
 		o->data.len > 0 ? o->data.data : NULL);
 	if (r < 0)
@@ -150,7 +167,8 @@ static int apply_symlink(struct applier *a, const struct mount_op *op, struct er
 
 static int apply_node(struct applier *a, const struct mount_op *op, struct err *err)
 {
-	static const struct mount_options plain = MOUNT_OPTIONS_INIT;
+	/* read-only: the node can be written to, but its mode and owner are the host's */
+	static const struct mount_options bound = {.set = MS_RDONLY | MS_NOSUID | MS_NOEXEC};
 	dev_t dev = makedev(op->major, op->minor);
 	char copy[PATH_MAX];
 	const char *name = "";
@@ -158,7 +176,7 @@ static int apply_node(struct applier *a, const struct mount_op *op, struct err *
 	struct stat st;
 
 	if (op->bind_nodes)
-		return attach(a, op->tree, op->dest, &plain, err);
+		return attach(a, op->tree, op->dest, &bound, err);
 	parent = open_parent(a, op->dest, copy, &name, err);
 	if (parent < 0)
 		return parent;

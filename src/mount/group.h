@@ -5,7 +5,7 @@
  * The first container makes the group, each container enters it and unshares a clone for itself.
  *
  *   /run/reaper            its flock orders everybody who makes, enters or removes a group
- *   /run/reaper/ns         bound onto itself and made private: below a shared mount the kernel
+ *   /run/reaper/ns         bound onto itself and made unbindable: below a shared mount the kernel
  *                          refuses to bind a mount namespace (EINVAL, measured)
  *   /run/reaper/ns/NAME    the mount namespace (nsfs)
  *   /run/reaper/overlay    the tmpfs: upper/ and work/ of the root, sub/NUMBER/{upper,work} of the

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -167,6 +168,7 @@ static int mirror_entry(struct mount_ops *out, const struct mount_op *mirror, in
 	op->optional = op->of_host = true;
 	op->options.bind = op->options.recursive_bind = true;
 	op->options.set = mirror->options.set;
+	op->options.rec_set = mirror->options.rec_set;
 	op->options.propagation = MS_SLAVE;
 	op->options.propagation_recursive = true;
 	return open_bind(op, err);
@@ -194,8 +196,21 @@ static int open_mirror(struct mount_ops *out, const struct mount_op *mirror, str
 
 static int open_node(struct mount_op *op, struct err *err)
 {
-	op->tree = tree_open(AT_FDCWD, op->source ? op->source : op->dest, false, err);
-	return op->tree < 0 ? err_wrapf(err, "device %s", op->dest) : 0;
+	const char *path = op->source ? op->source : op->dest;
+	struct stat st;
+
+	op->tree = tree_open(AT_FDCWD, path, false, err);
+	if (op->tree < 0)
+		return err_wrapf(err, "device %s", op->dest);
+	if (fstat(op->tree, &st) < 0)
+		return err_sysf(err, errno, "%s", path);
+	/* the number is what was allowed, not the name */
+	if ((st.st_mode & S_IFMT) != (op->mode & S_IFMT) ||
+		(!S_ISFIFO(op->mode) && st.st_rdev != makedev(op->major, op->minor)))
+		return err_setf(err, ERR_PRECONDITION, ENODEV,
+			"device %s: what is there on the host is not device %u:%u", op->dest,
+			op->major, op->minor);
+	return 0;
 }
 
 /* Moves the operation to the end of `out`. */

@@ -45,13 +45,17 @@ int pin_open(const char *dir, const char *name, struct err *err)
 	return TAKE_FD(fd);
 }
 
-/* Below a shared mount the bind is refused: its copies elsewhere would pin the namespace, too. */
+/*
+ * Below a shared mount the bind is refused: its copies elsewhere would pin the namespace, too.
+ * Unbindable is private, and left out of every copy: a volume of the host's whole root with a pin
+ * in it could not be mounted in any container (ELOOP).
+ */
 static int prepare_dir(const char *dir, int proc_fd, struct err *err)
 {
 	if (!mountinfo_is_point(proc_fd, dir) && mount(dir, dir, NULL, MS_BIND, NULL) < 0)
 		return err_sysf(err, errno, "binding %s onto itself", dir);
-	if (mount(NULL, dir, NULL, MS_PRIVATE, NULL) < 0)
-		return err_sysf(err, errno, "making %s private", dir);
+	if (mount(NULL, dir, NULL, MS_UNBINDABLE, NULL) < 0)
+		return err_sysf(err, errno, "making %s unbindable", dir);
 	return 0;
 }
 

@@ -10,8 +10,8 @@
  * that somebody was about to bind it to. */
 int pin_open(const char *dir, const char *name, struct err *err);
 
-/* Pins the namespace `ns` on DIR/NAME; DIR becomes a private bind of itself if it is none yet. In
- * the namespace in which the pin is to be seen. */
+/* Pins the namespace `ns` on DIR/NAME; DIR becomes an unbindable bind of itself if it is none yet.
+ * In the namespace in which the pin is to be seen. */
 int pin_make(const char *dir, const char *name, int ns, int proc_fd, struct err *err);
 
 /* Takes it away, file and all. Nothing there is no error. */

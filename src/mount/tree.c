@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include "base/macro.h"
+#include "base/cleanup.h"
+#include "mount/mountinfo.h"
 
 int tree_open(int dirfd, const char *path, bool recursive, struct err *err)
 {
@@ -75,6 +77,22 @@ static bool is_missing_call(int errnum)
 	return errnum == ENOSYS || errnum == EPERM; /* EPERM: some engines' filter on old kernels */
 }
 
+/* Also true when it cannot be known. */
+static bool has_submounts(int fd, int proc_fd)
+{
+	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID) ||
+		mountinfo_read(proc_fd, "self/mountinfo", &t, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < t.n; i++) {
+		if ((uint64_t)t.entries[i].parent == st.stx_mnt_id)
+			return true;
+	}
+	return false;
+}
+
 int tree_set_flags(int fd, unsigned long set, unsigned long clear, bool recursive, int proc_fd,
 	struct err *err)
 {
@@ -91,7 +109,7 @@ int tree_set_flags(int fd, unsigned long set, unsigned long clear, bool recursiv
 		return 0;
 	if (!is_missing_call(errno))
 		return err_sysf(err, errno, "changing mount options");
-	if (recursive)
+	if (recursive && has_submounts(fd, proc_fd))
 		return err_setf(err, ERR_UNIMPLEMENTED, ENOSYS,
 			"recursive mount options need Linux 5.12 or later");
 	return set_flags_old(fd, set, clear, proc_fd, err);

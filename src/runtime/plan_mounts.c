@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -163,6 +164,8 @@ static int add_run(struct mounts_builder *b)
 
 		if (!op || str_dup(&op->skip, "reaper") < 0)
 			return no_memory(b);
+		if (b->nodes_dead)
+			op->options.rec_set |= MS_NODEV;
 		return 0;
 	}
 	for (size_t i = 0; i < s->n_run_paths; i++) {
@@ -279,17 +282,33 @@ static int add_cgroup(struct mounts_builder *b, const char *dest, const struct m
 
 /* ---- the spec's list ---- */
 
-/* "/var/run/" → "/run": the two destinations that mean our private trees. */
-static const char *canonical_dest(const char *dest)
+/*
+ * The path as filepath.Clean writes it, and "/var/run" as "/run": however it is spelled, our
+ * private trees must be known by it. What is too long stays as it is; nothing can be mounted there.
+ */
+static const char *canonical_dest(const char *dest, char buf[PATH_MAX])
 {
-	static const char *const names[][2] = {
-		{"/var/run", "/run"}, {"/run/", "/run"}, {"/var/run/", "/run"}, {"/dev/", "/dev"}};
+	size_t used = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (str_eq(dest, names[i][0]))
-			return names[i][1];
+	if (strlen(dest) >= PATH_MAX)
+		return dest;
+	for (const char *p = dest + strspn(dest, "/"); *p; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			while (used > 0 && buf[--used] != '/') {
+			}
+		} else if (len != 1 || p[0] != '.') {
+			buf[used++] = '/';
+			memcpy(buf + used, p, len);
+			used += len;
+		}
+		p += len;
 	}
-	return dest;
+	if (used == 0)
+		buf[used++] = '/';
+	buf[used] = '\0';
+	return str_eq(buf, "/var/run") ? "/run" : buf;
 }
 
 /* A hostPath of /dev or /run at the same place: its entries over a private tmpfs, so that mount
@@ -299,14 +318,22 @@ static int add_host_tree(
 {
 	static const char *const words[] = {"nosuid", "mode=755", "size=65536k", NULL};
 	struct mount_op *op;
-	int r = add_fs(b, dest, "tmpfs", words);
+	int r;
 
+	if (b->nodes_dead && str_eq(dest, "/dev"))
+		return err_setf(b->err, ERR_PRECONDITION, EOPNOTSUPP,
+			"mount at /dev: this host's kernel cannot enforce the pod's device rules, "
+			"so that all of the host's devices would be open to it: name the devices, "
+			"or make the pod privileged");
+	r = add_fs(b, dest, "tmpfs", words);
 	if (r < 0)
 		return r;
 	op = add(b, MOUNT_OP_MIRROR, dest, dest, NULL, NULL);
 	if (!op || (str_eq(dest, "/run") && str_dup(&op->skip, "reaper") < 0))
 		return no_memory(b);
 	op->options.set = options->set;
+	if (b->nodes_dead)
+		op->options.rec_set |= MS_NODEV;
 	return 0;
 }
 
@@ -314,6 +341,7 @@ static int add_bind(struct mounts_builder *b, const struct oci_mount *m, const c
 {
 	struct mount_options o;
 	struct mount_op *op;
+	char buf[PATH_MAX];
 	int r = mount_options_parse(m->options, &o, b->err);
 
 	if (r < 0)
@@ -329,13 +357,15 @@ static int add_bind(struct mounts_builder *b, const struct oci_mount *m, const c
 			"mount at %s: the source \"%s\" is not absolute", dest,
 			m->source ? m->source : "");
 	if ((str_eq(dest, "/dev") || str_eq(dest, "/run")) &&
-		str_eq(canonical_dest(m->source), dest) && o.propagation != MS_SHARED)
+		str_eq(canonical_dest(m->source, buf), dest) && o.propagation != MS_SHARED)
 		return add_host_tree(b, dest, &o);
 	op = add(b, MOUNT_OP_BIND, dest, m->source, NULL, NULL);
 	if (!op)
 		return -b->err->errnum;
 	op->options = o;
-	if (b->nodes_dead)
+	if (b->nodes_dead && o.recursive_bind)
+		op->options.rec_set |= MS_NODEV;
+	else if (b->nodes_dead)
 		op->options.set |= MS_NODEV;
 	return 0;
 }
@@ -365,7 +395,8 @@ static int add_new_fs(struct mounts_builder *b, const struct oci_mount *m, const
 
 static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 {
-	const char *dest = canonical_dest(m->destination);
+	char buf[PATH_MAX];
+	const char *dest = canonical_dest(m->destination, buf);
 	struct mount_options o;
 	bool bind;
 	int r = mount_options_parse(m->options, &o, b->err);
@@ -394,8 +425,10 @@ static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 
 static const struct oci_mount *find_mount(const struct oci_spec *spec, const char *dest)
 {
+	char buf[PATH_MAX];
+
 	for (size_t i = spec->n_mounts; i-- > 0;) {
-		if (str_eq(canonical_dest(spec->mounts[i].destination), dest))
+		if (str_eq(canonical_dest(spec->mounts[i].destination, buf), dest))
 			return &spec->mounts[i];
 	}
 	return NULL;

@@ -146,7 +146,7 @@ Test(runtime_plan, dead_nodes_are_bound_and_everything_else_is_nodev)
 	cr_expect_eq(find(MOUNT_OP_VIEW_NODEV, NULL), 0);
 	cr_expect(plan.ops.v[find(MOUNT_OP_NODE, "/dev/null")].bind_nodes);
 	cr_expect(plan.ops.v[find(MOUNT_OP_FS, "/dev")].options.set & MS_NODEV);
-	cr_expect(plan.ops.v[find(MOUNT_OP_BIND, "/data")].options.set & MS_NODEV);
+	cr_expect(plan.ops.v[find(MOUNT_OP_BIND, "/data")].options.rec_set & MS_NODEV);
 	cr_expect_not(plan.ops.v[find(MOUNT_OP_FS, "/dev/pts")].options.set & MS_NODEV);
 }
 
