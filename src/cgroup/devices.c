@@ -29,7 +29,6 @@ const struct cgroup_device_rule cgroup_device_defaults[] = {
 	{true, 'c', 1, 8, RWM},                   /* random */
 	{true, 'c', 1, 9, RWM},                   /* urandom */
 	{true, 'c', 5, 0, RWM},                   /* tty */
-	{true, 'c', 5, 1, RWM},                   /* console */
 	{true, 'c', 5, 2, RWM},                   /* ptmx */
 	{true, 'c', 136, CGROUP_DEVICE_ANY, RWM}, /* pts */
 };

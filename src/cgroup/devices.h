@@ -27,8 +27,9 @@ enum { CGROUP_DEVICE_RULES_MAX = 1024 };
 
 /*
  * What every workload may use on top of its spec's rules, as with runc (libcontainer/specconv
- * AllowedDevices): making nodes, null, zero, full, random, urandom, tty, console, ptmx, pts. The
- * caller puts them behind the spec's own rules.
+ * AllowedDevices): making nodes, null, zero, full, random, urandom, tty, ptmx, pts; not the
+ * console, which is the host's. Nodes may be made, which is no use without the right to open them.
+ * The caller puts them behind the spec's own rules.
  */
 extern const struct cgroup_device_rule cgroup_device_defaults[];
 extern const size_t cgroup_device_defaults_n;

@@ -56,21 +56,6 @@ static int plan_lists(const struct oci_resources *r, struct plan *plan, struct e
 
 enum { ALL_ACCESS = CGROUP_DEVICE_READ | CGROUP_DEVICE_WRITE | CGROUP_DEVICE_MKNOD };
 
-/* What every container may use whatever its spec says: runc's specconv.AllowedDevices. Nodes may
- * be made, which is no use without the right to open them. */
-static const struct cgroup_device_rule always_allowed[] = {
-	{true, 'c', CGROUP_DEVICE_ANY, CGROUP_DEVICE_ANY, CGROUP_DEVICE_MKNOD},
-	{true, 'b', CGROUP_DEVICE_ANY, CGROUP_DEVICE_ANY, CGROUP_DEVICE_MKNOD},
-	{true, 'c', 1, 3, ALL_ACCESS},                   /* null */
-	{true, 'c', 1, 5, ALL_ACCESS},                   /* zero */
-	{true, 'c', 1, 7, ALL_ACCESS},                   /* full */
-	{true, 'c', 1, 8, ALL_ACCESS},                   /* random */
-	{true, 'c', 1, 9, ALL_ACCESS},                   /* urandom */
-	{true, 'c', 5, 0, ALL_ACCESS},                   /* tty */
-	{true, 'c', 5, 2, ALL_ACCESS},                   /* ptmx */
-	{true, 'c', 136, CGROUP_DEVICE_ANY, ALL_ACCESS}, /* pts */
-};
-
 static bool allows_everything(const struct cgroup_device_rule *rule)
 {
 	return rule->allow && rule->type == 'a' && rule->major < 0 && rule->minor < 0 &&
@@ -85,7 +70,7 @@ static int plan_devices(const struct oci_resources *r, struct plan *plan, struct
 		false, 'a', CGROUP_DEVICE_ANY, CGROUP_DEVICE_ANY, ALL_ACCESS};
 	size_t n = 0;
 	struct cgroup_device_rule *rules =
-		calloc(r->n_devices + 1 + ARRAY_LEN(always_allowed), sizeof(*rules));
+		calloc(r->n_devices + 1 + cgroup_device_defaults_n, sizeof(*rules));
 
 	plan->device_rules = rules;
 	if (!rules)
@@ -107,8 +92,9 @@ static int plan_devices(const struct oci_resources *r, struct plan *plan, struct
 	}
 	plan->devices_restricted = !allows_everything(&rules[n - 1]);
 	if (plan->devices_restricted) {
-		memcpy(rules + n, always_allowed, sizeof(always_allowed));
-		n += ARRAY_LEN(always_allowed);
+		memcpy(rules + n, cgroup_device_defaults,
+			cgroup_device_defaults_n * sizeof(*rules));
+		n += cgroup_device_defaults_n;
 	}
 	plan->n_device_rules = n;
 	return 0;
@@ -120,7 +106,7 @@ static int plan_devices(const struct oci_resources *r, struct plan *plan, struct
  */
 static int check_dead_nodes(const struct plan *plan, struct err *err)
 {
-	for (size_t i = 0; i < plan->n_device_rules - ARRAY_LEN(always_allowed); i++) {
+	for (size_t i = 0; i < plan->n_device_rules - cgroup_device_defaults_n; i++) {
 		const struct cgroup_device_rule *rule = &plan->device_rules[i];
 
 		if (!rule->allow || !(rule->access & ~(uint32_t)CGROUP_DEVICE_MKNOD))
