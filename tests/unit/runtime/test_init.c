@@ -86,7 +86,7 @@ Test(runtime_init, proc_dev_sys_and_run_are_private)
 
 	own_host();
 	cr_expect_str_eq(
-		shell(&r, (struct bundle) {0}, "echo $$; ls -d /proc/[0-9]* | wc -l"), "1\n3\n");
+		shell(&r, (struct bundle) {0}, "echo $$; set -- /proc/[0-9]*; echo $#"), "1\n1\n");
 	cr_expect_str_eq(shell(&r, (struct bundle) {0}, "cd /dev; echo *"),
 		"core fd full mqueue null ptmx pts random shm stderr stdin stdout tty "
 		"urandom zero\n");
