@@ -129,16 +129,14 @@ static int connect_to(const char *path)
 int socket_claim(
 	const char *path, const char *ns, const char *id, int *ret_listener, struct err *err)
 {
-	_cleanup_close_ int lock = lock_dir(path, err);
-
-	if (lock < 0)
-		return lock;
-	/* each turn either ends or has seen another shim leave; one lock holder means it cannot go
-	 * on for ever */
+	/* each turn either ends or has seen another shim leave */
 	for (int turn = 0; turn < 16; turn++) {
-		_cleanup_close_ int peer = -EBADF;
-		int fd = bind_listener(path), r;
+		_cleanup_close_ int peer = -EBADF, lock = lock_dir(path, err);
+		int fd, r;
 
+		if (lock < 0)
+			return lock;
+		fd = bind_listener(path);
 		if (fd >= 0) {
 			*ret_listener = fd;
 			return 0;
@@ -155,6 +153,8 @@ int socket_claim(
 			continue;
 		if (peer < 0)
 			return err_sysf(err, -peer, "connecting to %s", path);
+		/* the lock is every pod's: one shim that does not answer holds up its own only */
+		fd_close(&lock);
 		r = reserve_ask(peer, ns, id, err);
 		if (r == RESERVE_GRANTED) {
 			*ret_listener = -EBADF;

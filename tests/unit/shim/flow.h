@@ -26,7 +26,7 @@ struct flow_reply {
 };
 
 struct flow {
-	char dir[64], socket[96], bundles[96];
+	char dir[64], socket[96], ns[32];
 	pid_t shim;
 	int client;
 	uint32_t stream;
@@ -46,6 +46,8 @@ void flow_done(struct flow *f);
 
 /* A bundle for `id` whose process does `what`. `more`: further members of "linux", or "". */
 void flow_bundle(struct flow *f, const char *id, const char *what, const char *more);
+
+void flow_remove_tree(const char *dir);
 
 int flow_connect(struct flow *f);
 

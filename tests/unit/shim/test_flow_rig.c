@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -48,8 +49,8 @@ int flow_connect(struct flow *f)
 
 void flow_init(struct flow *f)
 {
-	struct shim_params params = {.ns = "review", .id = "c1", .log_fd = -EBADF};
-	char events[112];
+	struct shim_params params = {.id = "c1", .log_fd = -EBADF};
+	char events[104];
 
 	if (geteuid() != 0)
 		cr_skip_test("needs root: the shim clones into cgroups and namespaces");
@@ -61,16 +62,20 @@ void flow_init(struct flow *f)
 	f->events_listener = listen_at(events);
 	f->events_conn = -EBADF;
 	cr_assert_eq(setenv("PATH", TEST_DOUBLES_DIR ":/usr/bin:/bin", 1), 0);
+	/* also the parent of the containers' cgroups, which goes with the last of them */
+	(void)snprintf(f->ns, sizeof(f->ns), "reaper-flow-%d", (int)getpid());
+	params.ns = f->ns;
 	params.socket_path = f->socket;
 	params.ttrpc_address = events;
 	params.listener = -EBADF;
-	cr_assert_eq(socket_claim(f->socket, "review", "c1", &params.listener, NULL), 0);
+	cr_assert_eq(socket_claim(f->socket, f->ns, "c1", &params.listener, NULL), 0);
 	if (getenv("FLOW_LOG")) { /* for a person who looks for the reason of a failure */
 		params.log_fd = fd_copy(STDERR_FILENO);
 		params.debug = true;
 	}
 	f->shim = fork();
 	if (f->shim == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)close(f->events_listener);
 		exit(shim_serve(&params));
 	}
@@ -81,14 +86,12 @@ void flow_init(struct flow *f)
 	f->stream = 1;
 }
 
-static void remove_tree(const char *dir)
+void flow_remove_tree(const char *dir)
 {
-	char command[160];
 	pid_t pid = fork();
 
-	(void)snprintf(command, sizeof(command), "%s", dir);
 	if (pid == 0) {
-		(void)execl("/bin/rm", "rm", "-rf", command, NULL);
+		(void)execl("/bin/rm", "rm", "-rf", dir, NULL);
 		_exit(1);
 	}
 	(void)waitpid(pid, NULL, 0);
@@ -113,13 +116,16 @@ void flow_done(struct flow *f)
 	fd_close(&f->events_conn);
 	for (size_t i = 0; i < f->n_replies; i++)
 		free(f->replies[i].payload);
-	remove_tree(f->dir);
+	flow_remove_tree(f->dir);
 }
 
 void flow_bundle(struct flow *f, const char *id, const char *what, const char *more)
 {
-	char path[160], json[1024];
+	char path[160], json[1024], cgroup[160] = "";
 
+	if (!strstr(more, "cgroupsPath"))
+		(void)snprintf(cgroup, sizeof(cgroup), "\"cgroupsPath\":\"/%s/%s\"%s", f->ns, id,
+			*more ? "," : "");
 	(void)snprintf(path, sizeof(path), "%s/%s", f->dir, id);
 	cr_assert_eq(file_mkdir_p(path, 0700), 0);
 	(void)snprintf(path, sizeof(path), "%s/%s/config.json", f->dir, id);
@@ -127,8 +133,8 @@ void flow_bundle(struct flow *f, const char *id, const char *what, const char *m
 		"{\"ociVersion\":\"1.0.2\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},"
 		"\"args\":[\"do:%s\"],\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"},"
 		"\"root\":{\"path\":\"rootfs\"},"
-		"\"linux\":{\"cgroupsPath\":\"/reaper-flow-%d/%s\"%s%s}}",
-		what, (int)f->shim, id, *more ? "," : "", more);
+		"\"linux\":{%s%s}}",
+		what, cgroup, more);
 	cr_assert_eq(file_replace_at(AT_FDCWD, path, json, strlen(json), 0600, NULL), 0);
 }
 
@@ -228,8 +234,8 @@ static void take_event(struct flow *f)
 		return;
 	}
 	request = ttrpc__request__unpack(NULL, h.length, data);
-	forward = forward__forward_request__unpack(
-		NULL, request->payload.len, request->payload.data);
+	forward =
+		forward__forward_request__unpack(NULL, request->payload.len, request->payload.data);
 	cr_assert_not_null(forward);
 	cr_assert_not_null(forward->envelope->timestamp);
 	if (!f->deaf) {
