@@ -32,6 +32,16 @@ static inline void list_append(struct list *head, struct list *n)
 	head->prev = n;
 }
 
+/* How many nodes are in the list `head`: counts them. */
+static inline size_t list_length(const struct list *head)
+{
+	size_t n = 0;
+
+	for (const struct list *pos = head->next; pos != head; pos = pos->next)
+		n++;
+	return n;
+}
+
 /* Takes `n` out of whatever list it is in; harmless on an unlinked node. */
 static inline void list_remove(struct list *n)
 {

@@ -87,31 +87,15 @@ void answer_state(struct ttrpc_call *call, const struct process *p)
 	ttrpc_call_reply(call, &response.base);
 }
 
-static void fill_deleted(Task__DeleteResponse *response, Google__Protobuf__Timestamp *at,
-	const struct exit_info *exit)
-{
-	*at = timestamp(&exit->at);
-	response->pid = exit->pid;
-	response->exit_status = exit->status;
-	response->exited_at = at;
-}
-
 void answer_deleted(struct list *calls, const struct exit_info *exit)
 {
-	Google__Protobuf__Timestamp at;
+	Google__Protobuf__Timestamp at = timestamp(&exit->at);
 	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
 
-	fill_deleted(&response, &at, exit);
+	response.pid = exit->pid;
+	response.exit_status = exit->status;
+	response.exited_at = &at;
 	waiters_reply(calls, &response.base);
-}
-
-void answer_deleted_one(struct ttrpc_call *call, const struct exit_info *exit)
-{
-	Google__Protobuf__Timestamp at;
-	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
-
-	fill_deleted(&response, &at, exit);
-	ttrpc_call_reply(call, &response.base);
 }
 
 static const struct process *exec_with_pid(const struct container *c, pid_t pid)

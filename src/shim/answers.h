@@ -14,7 +14,6 @@ void answer_pid_started(struct list *calls, const struct process *p); /* StartRe
 void answer_state(struct ttrpc_call *call, const struct process *p);
 void answer_empty(struct ttrpc_call *call);
 void answer_deleted(struct list *calls, const struct exit_info *exit);
-void answer_deleted_one(struct ttrpc_call *call, const struct exit_info *exit);
 void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t *pids, size_t n);
 
 /* The events of contract §4.2. */

@@ -20,6 +20,12 @@
 #include "shim/shim.h"
 #include "shim/waiters.h"
 
+enum {
+	CONTAINERS_MAX = 1024, /* of one pod */
+	EXECS_MAX = 4096,      /* registered in one container */
+	EVENTS_TEXT_MAX = 256,
+};
+
 struct container *container_free(struct container *c)
 {
 	if (!c)
@@ -33,6 +39,8 @@ struct container *container_free(struct container *c)
 	process_done(&c->init);
 	ending_cancel(&c->ending);
 	event_timer_clear(&c->drain);
+	event_timer_clear(&c->limit);
+	event_timer_clear(&c->again);
 	list_remove(&c->node);
 	cgroup_done(&c->cgroup);
 	free(c->id);
@@ -78,6 +86,15 @@ static int make_cgroup(struct container *c, const struct oci_spec *spec, struct 
 	r = cgroup_plan(&c->shim->cgroup_host, &path, &c->cgroup, err);
 	if (r < 0)
 		return r;
+	/* looked at before it is recorded as ours: everything in what is ours gets killed */
+	r = cgroup_is_empty(&c->cgroup, err);
+	if (r == 0)
+		r = err_setf(err, ERR_EXISTS, EEXIST,
+			"linux.cgroupsPath %s: processes are in it already", path.path);
+	if (r < 0) {
+		cgroup_done(&c->cgroup);
+		return r;
+	}
 	/* on disk before it exists: a shim that is killed in between leaves nothing that `delete`
 	 * does not know */
 	r = container_record(c, err);
@@ -87,7 +104,11 @@ static int make_cgroup(struct container *c, const struct oci_spec *spec, struct 
 	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
 		log_warn("container %s: controller %s cannot be used here, continuing without it",
 			c->id, notes[i]);
-	return r < 0 ? err_wrapf(err, "cgroup") : 0;
+	if (r < 0) {
+		cgroup_done(&c->cgroup); /* what was made is gone again, the rest is not ours */
+		return err_wrapf(err, "cgroup");
+	}
+	return 0;
 }
 
 /* The pid namespace that the first process is born in. */
@@ -110,13 +131,40 @@ static int choose_pidns(struct container *c, const struct oci_spec *spec, unsign
 	return 0;
 }
 
+static bool file_says(const char *dir, const char *file, const char *word)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+
+	if (str_printf(&path, "%s/%s", dir, file) < 0 ||
+		file_read_at(AT_FDCWD, path, EVENTS_TEXT_MAX, &text, NULL, NULL) < 0)
+		return false;
+	return strstr(text, word) != NULL;
+}
+
+/* Whether a child born in it would stand still before it has run a program, and we with it: frozen
+ * itself (that may be under way still), or by a parent. */
+static bool is_frozen(const struct cgroup *cgroup)
+{
+	const struct cgroup_dir *v2 = cgroup->n > 0 ? &cgroup->dirs[cgroup->n - 1] : NULL;
+
+	if (!v2 || !v2->v2)
+		return false;
+	return file_says(v2->path, "cgroup.freeze", "1") ||
+	       file_says(v2->path, "cgroup.events", "frozen 1");
+}
+
 /* A cgroup v2 directory that refuses a birth (a threaded or delegated tree) may still be joined by
  * init itself. */
-static int spawn_runtime(
-	struct runtime_child *child, struct proc *ret_proc, int *ret_control, struct err *err)
+static int spawn_runtime(const struct cgroup *cgroup, struct runtime_child *child,
+	struct proc *ret_proc, int *ret_control, struct err *err)
 {
-	int r = runtime_spawn(child, ret_proc, ret_control, err);
+	int r;
 
+	if (is_frozen(cgroup))
+		return err_setf(err, ERR_PRECONDITION, EBUSY,
+			"container %s: its cgroup is frozen, nothing can be started in it",
+			child->id);
+	r = runtime_spawn(child, ret_proc, ret_control, err);
 	if (child->cgroup_fd >= 0 &&
 		(r == -EBUSY || r == -EOPNOTSUPP || r == -EACCES || r == -EPERM)) {
 		child->cgroup_fd = -EBADF;
@@ -156,7 +204,7 @@ static int spawn_init(struct container *c, const struct oci_spec *spec, unsigned
 	child.new_pidns = c->pidns_own;
 	child.pidns_fd = pidns_fd;
 	child.cgroup_fd = cgroup_fd;
-	return spawn_runtime(&child, ret_proc, ret_control, err);
+	return spawn_runtime(&c->cgroup, &child, ret_proc, ret_control, err);
 }
 
 static int load_settings(
@@ -210,8 +258,8 @@ static int begin(struct container *c, const struct container_request *request, s
 		fd_close(&child_fds[i]);
 	if (r < 0)
 		return r;
-	r = process_adopt_child(&c->init, &child, control, err);
-	return r < 0 ? r : container_record(c, err);
+	process_adopt_child(&c->init, &child, control);
+	return container_record(c, err);
 }
 
 int container_create(struct shim *shim, const struct container_request *request,
@@ -229,6 +277,10 @@ int container_create(struct shim *shim, const struct container_request *request,
 	if (shim_has_container(shim, request->id))
 		return err_setf(
 			err, ERR_EXISTS, EEXIST, "container %s: already exists", request->id);
+	if (list_length(&shim->containers) >= CONTAINERS_MAX)
+		return err_setf(err, ERR_EXHAUSTED, ENOSPC,
+			"container %s: %d containers are here already", request->id,
+			CONTAINERS_MAX);
 	r = container_new(shim, request, &c, err);
 	if (r < 0)
 		return r;
@@ -300,6 +352,10 @@ int container_add_exec(struct container *c, const char *exec_id, const struct st
 	if (c->type == OCI_TYPE_SANDBOX)
 		return err_setf(err, ERR_PRECONDITION, EPERM,
 			"container %s is a pod's sandbox: nothing can be run in it", c->id);
+	if (list_length(&c->execs) >= EXECS_MAX)
+		return err_setf(err, ERR_EXHAUSTED, ENOSPC,
+			"exec %s of container %s: %d are registered already", exec_id, c->id,
+			EXECS_MAX);
 	r = lifecycle_allows(
 		c->init.state, CALL_EXEC, process_name(&c->init, name, sizeof(name)), err);
 	if (r == 0)
@@ -307,11 +363,15 @@ int container_add_exec(struct container *c, const char *exec_id, const struct st
 	if (r < 0)
 		return r;
 	p = calloc(1, sizeof(*p));
-	if (!p || process_init(p, c, exec_id) < 0 || process_keep_paths(p, stdio) < 0) {
-		if (p)
-			process_done(p);
-		free(p);
+	if (!p)
 		return err_sysf(err, ENOMEM, "exec %s", exec_id);
+	r = process_init(p, c, exec_id);
+	if (r == 0)
+		r = process_keep_paths(p, stdio);
+	if (r < 0) {
+		process_done(p);
+		free(p);
+		return err_sysf(err, -r, "exec %s", exec_id);
 	}
 	p->spec_json = TAKE_PTR(json);
 	list_append(&c->execs, &p->node);
@@ -354,8 +414,10 @@ static int spawn_exec(
 	child.process_fd = spec_fd;
 	child.cgroup_fd = cgroup_fd;
 	child.pidns_fd = c->pidns_own || c->pidns_joined ? c->init.proc.pidfd : -EBADF;
-	r = spawn_runtime(&child, &proc, &control, err);
-	return r < 0 ? r : process_adopt_child(p, &proc, control, err);
+	r = spawn_runtime(&c->cgroup, &child, &proc, &control, err);
+	if (r == 0)
+		process_adopt_child(p, &proc, control);
+	return r;
 }
 
 static int start_exec(struct container *c, struct process *p, struct err *err)
@@ -369,6 +431,8 @@ static int start_exec(struct container *c, struct process *p, struct err *err)
 
 	r = lifecycle_allows(
 		c->init.state, CALL_EXEC_START, process_name(&c->init, name, sizeof(name)), err);
+	if (r == 0 && process_has_ended(&c->init))
+		r = err_setf(err, ERR_PRECONDITION, ESRCH, "%s: has just ended", name);
 	if (r < 0)
 		return r;
 	r = process_open_stdio(p, &paths, child_fds, err);
@@ -401,9 +465,24 @@ int container_start(
 	return 0;
 }
 
+/* Everything in the cgroup; true if the first process was among them. */
+static bool signal_all(const struct container *c, int sig)
+{
+	_cleanup_free_ pid_t *pids = NULL;
+	bool among = false;
+	size_t n = 0;
+
+	if (cgroup_pids(&c->cgroup, &pids, &n, NULL) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		among = among || pids[i] == (pid_t)c->init.pid;
+	return cgroup_signal_all(&c->cgroup, sig, NULL) == 0 && among;
+}
+
 int container_kill(struct container *c, struct process *p, uint32_t sig, bool all, struct err *err)
 {
 	char name[256];
+	bool done;
 	int r;
 
 	process_name(p, name, sizeof(name));
@@ -412,10 +491,9 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 			"%s: signal %u: there is none of this number", name, sig);
 	/* CRI kills everything of a container that has ended: stragglers go, the answer stays
 	 * "already finished" */
-	if (all && cgroup_signal_all(&c->cgroup, (int)sig, NULL) < 0)
-		log_debug("%s: no process to signal", name);
+	done = all && signal_all(c, (int)sig);
 	r = lifecycle_allows(p->state, CALL_KILL, name, err);
-	if (r < 0)
+	if (r < 0 || done)
 		return r;
 	r = proc_signal(&p->proc, (int)sig);
 	if (r == -ESRCH)

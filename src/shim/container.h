@@ -27,8 +27,12 @@ struct container {
 	bool creating; /* the Create call is not answered yet */
 	bool deleting; /* out of the shim's table; Delete is at work */
 	bool emptied;  /* … and its cgroup is empty */
+	bool removed;  /* … and gone */
 	struct ending ending;
 	struct event_timer drain;
+	struct event_timer limit; /* how long the end, or Delete, may take */
+	struct event_timer again; /* its cgroup was busy */
+	bool overdue;             /* what does not end is not waited for any more */
 	struct list deleters;
 };
 
@@ -64,13 +68,16 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 /* Delete of the whole container: answers `call` when nothing of it is left. */
 int container_delete(struct container *c, struct ttrpc_call *call, struct err *err);
 
-/* Delete of an exec. Fills pid, status and time of its end for the answer. */
+/* Delete of an exec: answers `call` when what it wrote is delivered, or its client does not read.
+ */
+int container_delete_exec(
+	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err);
+
+/* pid, status and time of an end, for the answer to Delete. */
 struct exit_info {
 	uint32_t pid, status;
 	struct timespec at;
 };
-int container_delete_exec(
-	struct container *c, struct process *p, struct exit_info *ret_exit, struct err *err);
 
 /* From process.c: init reported that it is ready, or that the program runs. */
 void container_process_ready(struct container *c, struct process *p);

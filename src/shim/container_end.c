@@ -21,6 +21,11 @@ enum {
 	/* how long Delete waits for output that somebody still holds open; CRI gives Delete 10 s
 	   for everything */
 	DRAIN_MS = 2000,
+	/* how long the end of a container waits for what cannot be killed (a frozen parent, a
+	   process in uninterruptible sleep), and Delete for its cgroup */
+	OVERDUE_MS = 2000,
+	DELETE_MS = 5000,
+	AGAIN_MS = 20,
 	/* a Create that failed has run nothing yet: what it takes to end a child that prepares
 	   itself */
 	UNDO_USEC = 2000000,
@@ -91,6 +96,8 @@ static void create_failed(struct container *c)
 	log_error("%s", err.text);
 	container_undo(c);
 	waiters_fail(&c->init.starters, &err);
+	answer_deleted(&c->deleters,
+		&(struct exit_info) {c->init.pid, c->init.exit_status, c->init.exited_at});
 	(void)container_free(c);
 	shim_reconsider(shim, false);
 }
@@ -112,6 +119,11 @@ static void on_drain_over(struct event_timer *t)
 {
 	struct container *c = container_of(t, struct container, drain);
 
+	/* a client that reads late gets everything, until it says Delete */
+	if (stdio_waits_for_reader(&c->init.io) && !c->deleting) {
+		event_timer_set_in(&c->shim->loop, t, DRAIN_MS * 1000U, on_drain_over);
+		return;
+	}
 	/* somebody outside of the container holds its output open: the client waits for the end of
 	 * it without a limit */
 	log_debug("container %s: output is held open, closing it", c->id);
@@ -124,8 +136,11 @@ static void check_alone(struct container *c)
 {
 	struct err err = ERR_INIT;
 
-	if (c->init.state != PROCESS_EXITING || c->ending.active || any_exec_alive(c))
+	if (c->init.state != PROCESS_EXITING || c->ending.active)
 		return;
+	if (!c->overdue && any_exec_alive(c))
+		return;
+	event_timer_clear(&c->limit);
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
 	process_stopped(&c->init, true);
@@ -156,12 +171,25 @@ static void on_cgroup_empty(struct ending *e)
 	check_alone(c);
 }
 
+static void on_overdue(struct event_timer *t)
+{
+	struct container *c = container_of(t, struct container, limit);
+
+	log_warn("container %s: some of its processes cannot be killed, continuing without them",
+		c->id);
+	ending_cancel(&c->ending);
+	c->overdue = true;
+	check_alone(c);
+}
+
 static void init_reaped(struct container *c)
 {
 	if (c->creating) {
 		create_failed(c);
 		return;
 	}
+	event_timer_set_in(
+		&c->shim->loop, &c->limit, (c->exit_grace_ms + OVERDUE_MS) * 1000U, on_overdue);
 	/* in a pid namespace of its own the kernel has ended all the others before */
 	if (!c->pidns_own) {
 		if (c->exit_grace_ms == 0)
@@ -212,6 +240,16 @@ void container_process_runs(UNUSED struct container *c, struct process *p)
 	answer_pid_started(&p->starters, p);
 }
 
+static void finish_delete_exec(struct process *p)
+{
+	struct container *c = p->container;
+
+	answer_deleted(&p->deleters, &(struct exit_info) {p->pid, p->exit_status, p->exited_at});
+	process_done(p);
+	free(p);
+	check_alone(c);
+}
+
 void container_drained(UNUSED struct stdio *io, void *ctx)
 {
 	struct process *p = ctx;
@@ -219,6 +257,8 @@ void container_drained(UNUSED struct stdio *io, void *ctx)
 	if (!p->exec_id) {
 		event_timer_clear(&p->container->drain);
 		delete_step(p->container);
+	} else if (p->deleting) {
+		finish_delete_exec(p);
 	}
 }
 
@@ -241,6 +281,32 @@ static void finish_delete(struct container *c)
 	shim_reconsider(shim, false);
 }
 
+/* The next Delete may have better luck: the container is back in the table. */
+static void delete_failed(struct container *c, struct err *err)
+{
+	(void)err_wrapf(err, "deleting container %s", c->id);
+	log_error("%s", err->text);
+	ending_cancel(&c->ending);
+	event_timer_clear(&c->limit);
+	event_timer_clear(&c->again);
+	c->deleting = c->emptied = false;
+	waiters_fail(&c->deleters, err);
+}
+
+static void on_delete_over(struct event_timer *t)
+{
+	struct err err = ERR_INIT;
+
+	(void)err_setf(&err, ERR_DEADLINE, ETIMEDOUT,
+		"its cgroup has processes that do not end when they are killed");
+	delete_failed(container_of(t, struct container, limit), &err);
+}
+
+static void on_again(struct event_timer *t)
+{
+	delete_step(container_of(t, struct container, again));
+}
+
 /* One thing after the other, each as an event; called again whenever one of them has come. */
 static void delete_step(struct container *c)
 {
@@ -250,19 +316,26 @@ static void delete_step(struct container *c)
 	if (!c->deleting || c->init.state != PROCESS_STOPPED || c->ending.active)
 		return;
 	/* cleaning up does not wait for the streams; only the answer does */
+	if (!c->limit.loop && !c->removed)
+		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
 	if (!c->emptied) {
 		ending_begin(&c->ending, &c->shim->loop, &c->cgroup, 0, on_emptied);
 		return;
 	}
 	r = cgroup_remove(&c->cgroup, &err);
-	if (r < 0) {
-		/* the next Delete may have better luck: the container is back in the table */
-		(void)err_wrapf(&err, "deleting container %s", c->id);
-		log_error("%s", err.text);
-		c->deleting = c->emptied = false;
-		waiters_fail(&c->deleters, &err);
+	if (r == -EBUSY) {
+		/* somebody came in, or the kernel has not let go of the last one yet, which v1 has
+		 * no event for */
+		c->emptied = false;
+		event_timer_set_in(&c->shim->loop, &c->again, AGAIN_MS * 1000U, on_again);
 		return;
 	}
+	if (r < 0) {
+		delete_failed(c, &err);
+		return;
+	}
+	c->removed = true;
+	event_timer_clear(&c->limit);
 	if (!stdio_drained(&c->init.io) && c->drain.loop)
 		return;
 	finish_delete(c);
@@ -280,15 +353,22 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 	 * it finds nothing */
 	c->deleting = true;
 	(void)waiters_add(&c->deleters, call);
-	if (c->init.state == PROCESS_CREATED)
-		(void)proc_signal(
-			&c->init.proc, SIGKILL); /* waits at its gate; goes on when it is reaped */
+	/* prepares itself, or waits at its gate: goes on when it is reaped */
+	if (c->init.state == PROCESS_CREATING || c->init.state == PROCESS_CREATED)
+		(void)proc_signal(&c->init.proc, SIGKILL);
+	else if (c->drain.loop) /* who read late so far has that long to end it */
+		event_timer_set_in(&c->shim->loop, &c->drain, DRAIN_MS * 1000U, on_drain_over);
 	delete_step(c);
 	return 0;
 }
 
+static void on_linger_over(struct event_timer *t)
+{
+	finish_delete_exec(container_of(t, struct process, linger));
+}
+
 int container_delete_exec(
-	struct container *c, struct process *p, struct exit_info *ret_exit, struct err *err)
+	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err)
 {
 	char name[256];
 	int r = lifecycle_allows(p->state, CALL_DELETE, process_name(p, name, sizeof(name)), err);
@@ -298,9 +378,12 @@ int container_delete_exec(
 	if (process_alive(p)) /* CREATED: prepared, not released; an instant of Start's */
 		return err_setf(err, ERR_PRECONDITION, EBUSY,
 			"%s: is being started: failed precondition", name);
-	*ret_exit = (struct exit_info) {p->pid, p->exit_status, p->exited_at};
-	process_done(p);
-	free(p);
-	check_alone(c);
+	p->deleting = true;
+	(void)waiters_add(&p->deleters, call);
+	/* what it wrote is delivered first; whoever else holds its output open is not waited for */
+	if (stdio_drained(&p->io) || !stdio_waits_for_reader(&p->io))
+		finish_delete_exec(p);
+	else if (!p->linger.loop)
+		event_timer_set_in(&c->shim->loop, &p->linger, DRAIN_MS * 1000U, on_linger_over);
 	return 0;
 }

@@ -44,7 +44,7 @@ int lifecycle_next(enum process_state state, enum process_event event, enum proc
 static const unsigned char allowed[_PROCESS_STATE_MAX][_PROCESS_CALL_MAX] = {
 	/*                     start  delete kill   exec   start an exec */
 	[PROCESS_ADDED] = {OK, OK, WRONG, WRONG, WRONG},
-	[PROCESS_CREATING] = {WRONG, WRONG, OK, WRONG, WRONG},
+	[PROCESS_CREATING] = {WRONG, OK, OK, WRONG, WRONG},
 	[PROCESS_CREATED] = {OK, OK, OK, OK, WRONG},
 	[PROCESS_STARTING] = {WRONG, WRONG, OK, WRONG, WRONG},
 	[PROCESS_RUNNING] = {WRONG, WRONG, OK, OK, OK},

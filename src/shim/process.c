@@ -2,6 +2,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #include "shim/shim.h"
 #include "shim/waiters.h"
 
+enum { STDIO_PATH_MAX = PATH_MAX + 16 }; /* "fifo://" and a path */
+
 int process_init(struct process *p, struct container *c, const char *exec_id)
 {
 	*p = (struct process) {.container = c, .control = -EBADF, .state = PROCESS_ADDED};
@@ -26,6 +31,7 @@ int process_init(struct process *p, struct container *c, const char *exec_id)
 	list_init(&p->node);
 	list_init(&p->starters);
 	list_init(&p->waiters);
+	list_init(&p->deleters);
 	return str_dup(&p->exec_id, exec_id);
 }
 
@@ -36,6 +42,8 @@ void process_done(struct process *p)
 	(void)err_setf(&gone, ERR_NOT_FOUND, ESRCH, "process was deleted: not found");
 	waiters_fail(&p->starters, &gone);
 	waiters_fail(&p->waiters, &gone);
+	waiters_fail(&p->deleters, &gone);
+	event_timer_clear(&p->linger);
 	list_remove(&p->node);
 	event_remove(&p->control_source);
 	fd_close(&p->control);
@@ -72,7 +80,10 @@ void process_event(struct process *p, enum process_event event)
 
 int process_keep_paths(struct process *p, const struct stdio_paths *paths)
 {
-	p->terminal = paths->terminal;
+	if (strlen(paths->in) > STDIO_PATH_MAX || strlen(paths->out) > STDIO_PATH_MAX ||
+		strlen(paths->err) > STDIO_PATH_MAX)
+		return -ENAMETOOLONG;
+	p->terminal = p->io.terminal = paths->terminal;
 	if (str_dup(&p->stdin_path, paths->in) < 0 || str_dup(&p->stdout_path, paths->out) < 0 ||
 		str_dup(&p->stderr_path, paths->err) < 0)
 		return -ENOMEM;
@@ -83,9 +94,10 @@ int process_open_stdio(
 	struct process *p, const struct stdio_paths *paths, int child_fds[3], struct err *err)
 {
 	struct shim *shim = p->container->shim;
+	int r = p->exec_id ? 0 : process_keep_paths(p, paths);
 
-	if (!p->exec_id && process_keep_paths(p, paths) < 0)
-		return err_sysf(err, ENOMEM, "stdio");
+	if (r < 0)
+		return err_sysf(err, -r, "stdio");
 	return stdio_open(&p->io, &shim->loop, paths, child_fds, container_drained, p, err);
 }
 
@@ -117,6 +129,15 @@ static void handle_message(struct process *p, const struct init_message *msg, in
 	}
 }
 
+/* It was killed between its report and the gate; the end of its socket is no exec then. */
+static void died_at_gate(struct process *p)
+{
+	if (p->failed)
+		return;
+	p->failed = true;
+	(void)err_setf(&p->failure, ERR_UNKNOWN, EIO, "ended before its program ran");
+}
+
 /* End of the control socket: behind the open gate it means that the program was exec'd. */
 static void control_ended(struct process *p)
 {
@@ -142,6 +163,11 @@ static void read_control(struct process *p)
 			continue;
 		}
 		fd_close(&fd);
+		if (n == -ECONNRESET) { /* it never read the gate's byte; the kernel says so once,
+					   before what it had said itself */
+			died_at_gate(p);
+			continue;
+		}
 		if (n > 0) {
 			p->failed = true;
 			(void)err_setf(&p->failure, ERR_INTERNAL, EPROTO,
@@ -158,8 +184,7 @@ static enum event_verb on_control(struct event_source *s, UNUSED uint32_t events
 	return EVENT_CONTINUE;
 }
 
-int process_adopt_child(
-	struct process *p, const struct proc *child, int control_take, struct err *err)
+void process_adopt_child(struct process *p, const struct proc *child, int control_take)
 {
 	int r;
 
@@ -169,7 +194,11 @@ int process_adopt_child(
 	process_event(p, LIFE_SPAWN);
 	r = event_add(
 		&p->container->shim->loop, &p->control_source, p->control, EPOLLIN, on_control);
-	return r < 0 ? err_sysf(err, -r, "watching the control socket") : 0;
+	if (r < 0) {
+		p->failed = true;
+		(void)err_sysf(&p->failure, -r, "watching the control socket");
+		(void)proc_signal(&p->proc, SIGKILL);
+	}
 }
 
 void process_release(struct process *p)
@@ -178,8 +207,17 @@ void process_release(struct process *p)
 	int r = runtime_open_gate(p->control);
 
 	process_event(p, LIFE_RELEASE);
-	if (r < 0) /* it is dead: its end arrives by itself */
+	if (r < 0) { /* it is dead: its end arrives by itself */
+		died_at_gate(p);
 		log_debug("%s: gate: %s", process_name(p, name, sizeof(name)), strerrordesc_np(-r));
+	}
+}
+
+bool process_has_ended(const struct process *p)
+{
+	struct pollfd end = {.fd = p->proc.pidfd, .events = POLLIN};
+
+	return p->proc.pidfd < 0 || poll(&end, 1, 0) > 0;
 }
 
 bool process_alive(const struct process *p)

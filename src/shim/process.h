@@ -38,6 +38,9 @@ struct process {
 
 	struct list starters; /* the Create or Start call that waits */
 	struct list waiters;  /* Wait calls */
+	struct list deleters; /* exec only: Delete calls that wait for its output to be delivered */
+	struct event_timer linger; /* … and for how long */
+	bool deleting;
 
 	bool started; /* its start event is out */
 	uint32_t exit_status;
@@ -55,16 +58,16 @@ void process_done(struct process *p);
 /* "container ID" or "exec EXEC of ID", for errors and the log, in `buf`. */
 const char *process_name(const struct process *p, char *buf, size_t size);
 
-/* Keeps copies of the paths, for State and for the Start of an exec. -ENOMEM. */
+/* Keeps copies of the paths, for State and for the Start of an exec. -ENAMETOOLONG, -ENOMEM. */
 int process_keep_paths(struct process *p, const struct stdio_paths *paths);
 
 /* Keeps the paths (of the first process) and opens the streams; child_fds as stdio_open. */
 int process_open_stdio(
 	struct process *p, const struct stdio_paths *paths, int child_fds[3], struct err *err);
 
-/* The child exists: watches its control socket (taken always). State CREATING. */
-int process_adopt_child(
-	struct process *p, const struct proc *child, int control_take, struct err *err);
+/* The child exists: watches its control socket (taken always). State CREATING. A child that cannot
+ * be watched is killed, and its end says why. */
+void process_adopt_child(struct process *p, const struct proc *child, int control_take);
 
 /* Opens the gate: CREATED to STARTING. */
 void process_release(struct process *p);
@@ -84,6 +87,9 @@ void process_stopped(struct process *p, bool publish);
  * so that whoever waits for it is answered and Delete works.
  */
 void process_never_ran(struct process *p, const struct err *why);
+
+/* Whether its end is there already, although it was not reaped yet. */
+bool process_has_ended(const struct process *p);
 
 /* Whether there is a child that has not been reaped. */
 bool process_alive(const struct process *p);

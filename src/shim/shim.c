@@ -21,6 +21,7 @@ enum {
 	/* how long a place is kept for a container that `start` has announced: containerd's own
 	   dial limit, and some */
 	RESERVATION_SEC = 120,
+	RESERVATIONS_MAX = 1024,
 	/* a shim with nothing to do waits that long for somebody who forgot to say Shutdown
 	   (containerd issue 11708) */
 	IDLE_SEC = 60,
@@ -56,7 +57,7 @@ bool shim_reserve(struct shim *shim, const char *id)
 {
 	struct reservation *r;
 
-	if (shim->leaving)
+	if (shim->leaving || list_length(&shim->reservations) >= RESERVATIONS_MAX)
 		return false;
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -95,6 +96,19 @@ int shim_container(
 		}
 	}
 	return err_setf(err, ERR_NOT_FOUND, ESRCH, "container %.100s: not found", id);
+}
+
+struct container *shim_leaving_container(struct shim *shim, const char *id)
+{
+	struct list *pos;
+
+	list_for_each (pos, &shim->containers) {
+		struct container *c = list_entry(pos, struct container, node);
+
+		if (str_eq(c->id, id) && c->deleting)
+			return c;
+	}
+	return NULL;
 }
 
 bool shim_has_container(const struct shim *shim, const char *id)
@@ -145,15 +159,29 @@ static void on_idle(struct event_timer *t)
 	leave(container_of(t, struct shim, idle));
 }
 
+/* Whether nothing is left but what is being deleted. */
+static bool only_deleting(const struct shim *shim)
+{
+	struct list *pos;
+
+	list_for_each (pos, &shim->containers) {
+		if (!list_entry(pos, struct container, node)->deleting)
+			return false;
+	}
+	return list_empty(&shim->reservations);
+}
+
 void shim_reconsider(struct shim *shim, bool asked)
 {
 	bool busy = !list_empty(&shim->containers) || !list_empty(&shim->reservations);
 
 	if (shim->leaving)
 		return;
+	/* a Delete whose caller has given up is followed by a Shutdown, and by no other */
+	shim->asked = (shim->asked || asked) && only_deleting(shim);
 	if (busy)
 		event_timer_clear(&shim->idle);
-	else if (asked)
+	else if (shim->asked)
 		leave(shim);
 	else
 		event_timer_set_in(&shim->loop, &shim->idle, IDLE_SEC * USEC_PER_SEC, on_idle);

@@ -32,6 +32,7 @@ struct shim {
 	struct event_timer idle;
 	struct event_timer farewell;
 	bool leaving;
+	bool asked; /* Shutdown was said while the last containers were being deleted */
 	struct ttrpc_service services[3]; /* task_service.h */
 };
 
@@ -56,6 +57,9 @@ int shim_container(
 
 /* Whether the id is in use, also by one that is being deleted. */
 bool shim_has_container(const struct shim *shim, const char *id);
+
+/* The one that is being deleted, or NULL. */
+struct container *shim_leaving_container(struct shim *shim, const char *id);
 
 /* `start` keeps a place for a container that will be created. False: too late, the shim is on its
  * way out. */

@@ -90,9 +90,12 @@ int stdio_open(struct stdio *io, struct event_loop *loop, const struct stdio_pat
 	int child_fds[3], void (*on_drained)(struct stdio *io, void *ctx), void *ctx,
 	struct err *err)
 {
+	uint16_t width = io->width, height = io->height; /* ResizePty came before Start */
 	int r;
 
 	*io = (struct stdio)STDIO_INIT;
+	io->width = width;
+	io->height = height;
 	io->loop = loop;
 	io->terminal = paths->terminal;
 	for (int i = 0; i < 3; i++)
@@ -178,6 +181,14 @@ void stdio_process_ended(struct stdio *io)
 	if (io->terminal && io->pending > 0 && !relay_active(&io->out) &&
 		io->out_stream.write_fd >= 0 && !io->out_stream.on_closed)
 		stream_out_finish(&io->out_stream, drained_one, io);
+}
+
+bool stdio_waits_for_reader(struct stdio *io)
+{
+	relay_flush(&io->out);
+	relay_flush(&io->err);
+	return io->out.rest || io->err.rest || io->out_stream.opened.loop ||
+	       io->err_stream.opened.loop;
 }
 
 bool stdio_drained(const struct stdio *io)

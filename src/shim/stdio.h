@@ -56,6 +56,11 @@ void stdio_close_stdin(struct stdio *io);
 /* The process has ended: input stops. Output goes on to its end by itself. */
 void stdio_process_ended(struct stdio *io);
 
+/* Delivers what can be delivered now; true while bytes of the process wait for the client to read
+ * (or to open) its FIFO. False although not drained: somebody holds the output open and is silent.
+ */
+bool stdio_waits_for_reader(struct stdio *io);
+
 /* Whether every output is delivered and closed. */
 bool stdio_drained(const struct stdio *io);
 

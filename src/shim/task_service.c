@@ -55,7 +55,10 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	/* the snapshot's mounts (request->rootfs) stay unmounted: the workload's root is the host's
 	 * view */
 	shim_unreserve(shim, request->id);
-	if (!str_empty(request->checkpoint))
+	if (shim->leaving)
+		r = err_setf(&err, ERR_UNAVAILABLE, ESHUTDOWN,
+			"container %.100s: this shim is on its way out", request->id);
+	else if (!str_empty(request->checkpoint))
 		r = err_setf(&err, ERR_UNIMPLEMENTED, ENOSYS,
 			"a host process cannot be restored from a checkpoint");
 	else
@@ -82,20 +85,20 @@ static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, 
 {
 	const Task__DeleteRequest *request = (const Task__DeleteRequest *)message;
 	struct err err = ERR_INIT;
-	struct exit_info exit;
 	struct container *c;
 	struct process *p;
 	int r;
 
+	if (str_empty(request->exec_id) && (c = shim_leaving_container(ctx, request->id))) {
+		(void)waiters_add(&c->deleters, call); /* both hear how it ends */
+		return;
+	}
 	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
 		return;
-	if (!p->exec_id) {
+	if (!p->exec_id)
 		r = container_delete(c, call, &err);
-	} else {
-		r = container_delete_exec(c, p, &exit, &err);
-		if (r == 0)
-			answer_deleted_one(call, &exit);
-	}
+	else
+		r = container_delete_exec(c, p, call, &err);
 	if (r < 0)
 		fail(call, &err);
 }

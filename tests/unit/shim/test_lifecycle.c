@@ -13,7 +13,7 @@ static const struct {
 	int wire;
 } expected[] = {
 	{PROCESS_ADDED, "..PPP", 1},
-	{PROCESS_CREATING, "PP.PP", 1},
+	{PROCESS_CREATING, "P..PP", 1},
 	{PROCESS_CREATED, "....P", 1},
 	{PROCESS_STARTING, "PP.PP", 2},
 	{PROCESS_RUNNING, "PP...", 2},
