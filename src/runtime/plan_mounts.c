@@ -45,6 +45,35 @@ static int add_fs(
 	return add(b, MOUNT_OP_FS, dest, fstype, fstype, words) ? 0 : -b->err->errnum;
 }
 
+/*
+ * The path as filepath.Clean writes it, and "/var/run" as "/run": however it is spelled, our
+ * private trees must be known by it. What is too long stays as it is; nothing can be mounted there.
+ */
+static const char *canonical_dest(const char *dest, char buf[PATH_MAX])
+{
+	size_t used = 0;
+
+	if (strlen(dest) >= PATH_MAX)
+		return dest;
+	for (const char *p = dest + strspn(dest, "/"); *p; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			while (used > 0 && buf[--used] != '/') {
+			}
+		} else if (len != 1 || p[0] != '.') {
+			buf[used++] = '/';
+			memcpy(buf + used, p, len);
+			used += len;
+		}
+		p += len;
+	}
+	if (used == 0)
+		buf[used++] = '/';
+	buf[used] = '\0';
+	return str_eq(buf, "/var/run") ? "/run" : buf;
+}
+
 /* ---- /dev ---- */
 
 static int add_node(struct mounts_builder *b, const char *path, mode_t mode, unsigned major,
@@ -116,11 +145,13 @@ static int add_spec_nodes(struct mounts_builder *b)
 	for (size_t i = 0; i < b->in->spec->n_devices; i++) {
 		const struct oci_device *d = &b->in->spec->devices[i];
 		mode_t type = d->type == 'b' ? S_IFBLK : d->type == 'p' ? S_IFIFO : S_IFCHR;
+		char buf[PATH_MAX];
+		const char *path = canonical_dest(d->path, buf);
 		int r;
 
-		if (is_standard_node(d->path))
+		if (is_standard_node(path))
 			continue; /* CRI lists all of the host's for privileged pods */
-		r = add_node(b, d->path, type | (d->has_mode ? d->mode & 07777 : 0666), d->major,
+		r = add_node(b, path, type | (d->has_mode ? d->mode & 07777 : 0666), d->major,
 			d->minor, d->uid, d->gid);
 		if (r < 0)
 			return r;
@@ -281,35 +312,6 @@ static int add_cgroup(struct mounts_builder *b, const char *dest, const struct m
 }
 
 /* ---- the spec's list ---- */
-
-/*
- * The path as filepath.Clean writes it, and "/var/run" as "/run": however it is spelled, our
- * private trees must be known by it. What is too long stays as it is; nothing can be mounted there.
- */
-static const char *canonical_dest(const char *dest, char buf[PATH_MAX])
-{
-	size_t used = 0;
-
-	if (strlen(dest) >= PATH_MAX)
-		return dest;
-	for (const char *p = dest + strspn(dest, "/"); *p; p += strspn(p, "/")) {
-		size_t len = strcspn(p, "/");
-
-		if (len == 2 && p[0] == '.' && p[1] == '.') {
-			while (used > 0 && buf[--used] != '/') {
-			}
-		} else if (len != 1 || p[0] != '.') {
-			buf[used++] = '/';
-			memcpy(buf + used, p, len);
-			used += len;
-		}
-		p += len;
-	}
-	if (used == 0)
-		buf[used++] = '/';
-	buf[used] = '\0';
-	return str_eq(buf, "/var/run") ? "/run" : buf;
-}
 
 /* A hostPath of /dev or /run at the same place: its entries over a private tmpfs, so that mount
  * points made below it (/dev/termination-log) stay out of the host. */

@@ -150,6 +150,19 @@ Test(runtime_plan, dead_nodes_are_bound_and_everything_else_is_nodev)
 	cr_expect_not(plan.ops.v[find(MOUNT_OP_FS, "/dev/pts")].options.set & MS_NODEV);
 }
 
+/* Made there it would lie in the group's upper layer, a device for everybody. */
+Test(runtime_plan, no_node_is_made_outside_of_dev)
+{
+	struct bundle b = {.linux_part = "\"devices\":[{\"path\":\"/dev/../etc/unit\",\"type\":"
+					 "\"c\",\"major\":1,\"minor\":3},{\"path\":\"/dev//a/./b\","
+					 "\"type\":\"c\",\"major\":1,\"minor\":5}],"};
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(make(&b, false, &err), 0, "%s", err.text);
+	cr_expect(plan.ops.v[find(MOUNT_OP_NODE, "/etc/unit")].bind_nodes);
+	cr_expect_not(plan.ops.v[find(MOUNT_OP_NODE, "/dev/a/b")].bind_nodes);
+}
+
 Test(runtime_plan, namespaces_are_the_specs)
 {
 	struct bundle b = {.namespaces =
