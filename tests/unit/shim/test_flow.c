@@ -22,7 +22,6 @@ static void tear_down(void)
 	flow_done(&f);
 }
 
-/* A TestSuite() would say it once, but libcriterion leaks it. */
 #define FLOW .init = set_up, .fini = tear_down, .timeout = 120
 
 Test(shim_flow, runs_a_container_to_its_end, FLOW)

@@ -28,7 +28,6 @@ static void tear_down(void)
 	flow_done(&f);
 }
 
-/* A TestSuite() would say it once, but libcriterion leaks it. */
 #define FLOW .init = set_up, .fini = tear_down, .timeout = 60
 
 static void end(const char *id)
@@ -283,4 +282,17 @@ Test(shim_edges, reports_an_end_although_something_cannot_be_killed, FLOW)
 	cr_assert(answered, "Delete was never answered");
 	cr_assert_neq(flow_code(&f, gone), 0);
 	cr_assert_eq(flow_delete(&f, "c1", "", NULL), 0);
+}
+
+Test(shim_edges, refuses_stdio_paths_that_no_file_can_have, FLOW)
+{
+	char path[4096 + 64];
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	(void)flow_run(&f, "c1", "sleep", NULL);
+	cr_assert_neq(flow_exec(&f, "c1", "e", "exit 0", path, false), 0);
+	cr_assert_eq(flow_start(&f, "c1", "e"), 5);
+	end("c1");
 }
