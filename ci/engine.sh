@@ -46,6 +46,7 @@ our_pid() {
     local pid
     pid=$(cat "$pid_file" 2>/dev/null) || return 1
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 1
+    ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null || return 1
     echo "$pid"
 }
 
@@ -87,7 +88,8 @@ case ${1:-} in
     pid=$(our_pid) || exit 0
     say "stopping dockerd ($pid)"
     kill "$pid"
-    tail --pid="$pid" -f /dev/null
+    # its end tells only its parent, and where nobody reaps it stays as a zombie
+    while [ -n "$(our_pid)" ]; do sleep 0.2; done
     exit 0
     ;;
 *) die "unknown argument: $1 (known: --check, --plan, --stop)" ;;

@@ -61,10 +61,14 @@ def test_boot_install_and_run(vm):
 
     # the exit code, and the cgroup that the workload is in
     vm.sh("mkdir -p /empty")
-    ctr = "ctr run --runtime io.containerd.reaper.v2 --rootfs /empty"
-    result = vm.sh(f"{ctr} --rm code /bin/sh -c 'exit 7'", check=False)
+
+    def ctr_run(flags, name, command):
+        # --rootfs is the last flag: it takes no value, the directory is an argument
+        return f"ctr run {flags} --runtime io.containerd.reaper.v2 --rootfs /empty {name} {command}"
+
+    result = vm.sh(ctr_run("--rm", "code", "/bin/sh -c 'exit 7'"), check=False)
     assert (result.returncode, result.stderr) == (7, "")
-    vm.sh(f"{ctr} --detach --null-io --cgroup /reaper-test/limited cg /bin/sleep 600")
+    vm.sh(ctr_run("--detach --null-io --cgroup /reaper-test/limited", "cg", "/bin/sleep 600"))
     pid = vm.sh("ctr tasks ls | awk '$1 == \"cg\" { print $2 }'").stdout.strip()
     assert vm.sh(f"cat /proc/{pid}/cgroup").stdout.strip() == "0::/reaper-test/limited"
     assert vm.sh("cat /sys/fs/cgroup/reaper-test/limited/cgroup.procs").stdout.split() == [pid]
@@ -74,13 +78,13 @@ def test_boot_install_and_run(vm):
     assert vm.sh("ls -d /sys/fs/cgroup/reaper-test/limited", check=False).returncode != 0
 
     # a write stays off the machine
-    vm.sh(f"{ctr} --rm writer /bin/sh -c 'echo x > /etc/reaper-was-here'")
+    vm.sh(ctr_run("--rm", "writer", "/bin/sh -c 'echo x > /etc/reaper-was-here'"))
     assert vm.sh("ls /etc/reaper-was-here", check=False).returncode != 0
-    greeting = vm.sh(f"{ctr} --rm hello /bin/echo '{GREETING}'").stdout
+    greeting = vm.sh(ctr_run("--rm", "hello", f"/bin/echo '{GREETING}'")).stdout
     assert greeting == GREETING + "\n"
 
     run([*install, "--rollback"], timeout=1200)
     after = vm.sh("sha256sum /etc/containerd/config.toml; stat -c '%a %u %g' /etc/containerd/config.toml").stdout
     assert after == before
-    leftovers = vm.sh("ls -d /run/reaper /run/containerd/s/* 2>/dev/null; pgrep -l 'containerd-shim|reaper'", check=False)
+    leftovers = vm.sh("ls -d /run/reaper /run/containerd/s/* 2>/dev/null; pgrep -l 'shim-reaper|reaper-runtime|reaperctl'", check=False)
     assert leftovers.stdout == ""
