@@ -88,7 +88,8 @@ console) cat "$dir/console" ;;
 stop)
     pid=$(cat "$dir/pid" 2>/dev/null) || exit 0
     if kill "$pid" 2>/dev/null; then
-        tail --pid="$pid" -f /dev/null
+        # its end tells only its parent, and where nobody reaps it stays as a zombie
+        while grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" 2>/dev/null; do sleep 0.2; done
     fi
     rm -f "$dir/disk" "$dir/pid"
     ;;
