@@ -161,25 +161,43 @@ static int view_device(int ns, int proc_fd, dev_t *ret_dev, struct err *err)
 	return 0;
 }
 
-/* Processes whose root directory lies in the overlay. One that ends meanwhile does not count. */
+/*
+ * A process may have another root: a volume, for `chroot /host`. What counts then is the root of
+ * its mount namespace, if that is not the caller's own.
+ */
+static bool lives_in_view(int proc_fd, const char *pid, const struct stat *own, dev_t dev)
+{
+	_cleanup_close_ int ns = -EBADF;
+	char path[64];
+	struct stat st;
+	dev_t root;
+
+	(void)snprintf(path, sizeof(path), "%.20s/root", pid);
+	if (fstatat(proc_fd, path, &st, 0) == 0 && st.st_dev == dev)
+		return true;
+	(void)snprintf(path, sizeof(path), "%.20s/ns/mnt", pid);
+	ns = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || fstat(ns, &st) < 0 || st.st_ino == own->st_ino)
+		return false;
+	return view_device(ns, proc_fd, &root, NULL) == 0 && root == dev;
+}
+
+/* Processes in the view. One that ends meanwhile does not count. */
 static int count_processes(int proc_fd, dev_t dev, unsigned *ret_n, struct err *err)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *e;
+	struct stat own;
 	unsigned n = 0;
 
-	if (!dir)
+	if (!dir || fstatat(proc_fd, "self/ns/mnt", &own, 0) < 0)
 		return err_sysf(err, errno, "/proc");
 	while ((e = readdir(dir))) {
-		char path[64];
-		struct stat st;
 		uint64_t pid;
 
-		if (num_parse_u64(e->d_name, INT32_MAX, &pid) < 0)
-			continue;
-		(void)snprintf(path, sizeof(path), "%llu/root", (unsigned long long)pid);
-		if (fstatat(proc_fd, path, &st, 0) == 0 && st.st_dev == dev)
+		if (num_parse_u64(e->d_name, INT32_MAX, &pid) == 0 &&
+			lives_in_view(proc_fd, e->d_name, &own, dev))
 			n++;
 	}
 	*ret_n = n;

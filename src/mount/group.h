@@ -50,7 +50,7 @@ struct mount_group_info {
 	bool mounted;                    /* its tmpfs is there */
 	uint64_t size_bytes, used_bytes; /* of the tmpfs */
 	uint64_t inodes, used_inodes;
-	unsigned processes; /* whose root is in this view, at the moment of asking */
+	unsigned processes; /* in this view, at the moment of asking */
 };
 
 /* Fills `ret_info` for one group; ERR_NOT_FOUND if there is neither a pin nor a tmpfs. */

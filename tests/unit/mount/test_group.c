@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -136,7 +137,8 @@ static int count_entries(const char *path)
 	return n - 2;
 }
 
-Test(mount_group, collecting_waits_for_the_last_process_and_leaves_nothing)
+/* `elsewhere`: the process has gone on into a volume, as `chroot /host` does. */
+static void collect(bool elsewhere)
 {
 	struct err err = ERR_INIT;
 	int ready[2], go[2], status;
@@ -152,6 +154,8 @@ Test(mount_group, collecting_waits_for_the_last_process_and_leaves_nothing)
 		close(go[1]);
 		if (mount_group_enter(&spec, open_proc(), &err) < 0 || unshare(CLONE_NEWNS) < 0)
 			_exit(fprintf(stderr, "%s\n", err.text));
+		if (elsewhere && (mount("t", "/mnt", "tmpfs", 0, NULL) < 0 || chroot("/mnt") < 0))
+			_exit(4);
 		if (write(ready[1], "r", 1) != 1)
 			_exit(2);
 		_exit(read(go[0], &byte, 1) == 0 ? 0 : 3);
@@ -165,6 +169,16 @@ Test(mount_group, collecting_waits_for_the_last_process_and_leaves_nothing)
 	cr_expect_eq(mount_group_gc(&spec, &err), MOUNT_GROUP_REMOVED, "%s", err.text);
 	cr_expect_eq(count_entries(DIR_NAME), 0);
 	cr_expect_eq(mount_group_inspect(&spec, &(struct mount_group_info) {0}, &err), -ENOENT);
+}
+
+Test(mount_group, collecting_waits_for_the_last_process_and_leaves_nothing)
+{
+	collect(false);
+}
+
+Test(mount_group, a_process_with_another_root_is_in_the_group_as_well)
+{
+	collect(true);
 }
 
 Test(mount_group, what_an_interrupted_making_left_is_taken_over)
