@@ -92,13 +92,12 @@ static int apply_fs(struct applier *a, const struct mount_op *op, struct err *er
 	const struct mount_options *o = &op->options;
 	_cleanup_close_ int target =
 		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, &a->foreign, NULL, err);
-	_cleanup_close_ int writable = -EBADF;
+	_cleanup_close_ int writable UNUSED =
+		o->set & MS_RDONLY ? hold_writable(op->fstype) : -EBADF;
 	int r;
 
 	if (target < 0)
 		return target;
-	if (o->set & MS_RDONLY)
-		writable = hold_writable(op->fstype);
 	r = tree_mount_at(target, op->source ? op->source : op->fstype, ".", op->fstype, o->set,
 		o->data.len > 0 ? o->data.data : NULL);
 	if (r < 0)

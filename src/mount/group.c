@@ -170,7 +170,7 @@ static bool lives_in_view(int proc_fd, const char *pid, const struct stat *own, 
 	_cleanup_close_ int ns = -EBADF;
 	char path[64];
 	struct stat st;
-	dev_t root;
+	dev_t root = 0;
 
 	(void)snprintf(path, sizeof(path), "%.20s/root", pid);
 	if (fstatat(proc_fd, path, &st, 0) == 0 && st.st_dev == dev)
