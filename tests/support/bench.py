@@ -88,7 +88,7 @@ class Bench(Bare):
             text = config
             if isinstance(config, dict):
                 config = dict(config)
-                config["linux"] = {"cgroupsPath": f"/reaper-component/{name}", **config["linux"]}
+                config["linux"] = {"cgroupsPath": f"/reaper-component-{os.getpid()}/{name}", **config["linux"]}
                 text = json.dumps(config)
             (bundle / "config.json").write_text(text)
         os.mkfifo(bundle / "log", 0o700)
