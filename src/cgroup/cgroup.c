@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -25,7 +26,14 @@ void cgroup_done(struct cgroup *cg)
 	*cg = (struct cgroup)CGROUP_INIT;
 }
 
-/* The length of the longest existing parent of `path`, at least `min`. */
+/* Whether create.c made and marked this directory: for one of us, and so for the last of us to
+ * remove. */
+static bool is_ours(const char *dir)
+{
+	return getxattr(dir, CGROUP_MARK, NULL, 0) >= 0;
+}
+
+/* The length of the longest existing parent of `path` that is not ours, at least `min`. */
 static size_t existing_prefix(const char *path, size_t min)
 {
 	char prefix[PATH_MAX];
@@ -40,7 +48,7 @@ static size_t existing_prefix(const char *path, size_t min)
 		if (len <= min)
 			return min;
 		prefix[len] = '\0';
-		if (access(prefix, F_OK) == 0)
+		if (access(prefix, F_OK) == 0 && !is_ours(prefix))
 			return len;
 	}
 }

@@ -24,6 +24,9 @@ struct cgroup_dir {
 	bool v2;
 };
 
+/* The extended attribute of parents that cgroup_create made: see cgroup_plan. */
+#define CGROUP_MARK "trusted.reaper"
+
 /* v1 directories first, the v2 one (if any) last. */
 struct cgroup {
 	struct cgroup_dir dirs[CGROUP_HIERARCHY_MAX];
@@ -39,7 +42,9 @@ void cgroup_done(struct cgroup *cg);
 
 /*
  * Computes the directories of `path` in every hierarchy of `host`, looks which parents exist, makes
- * nothing. A host without any hierarchy gives a cgroup without directories: everything below then
+ * nothing. A parent that is there already and bears CGROUP_MARK was made for another container: it
+ * goes with the last of them. All other existing parents stay for ever (kubelet's, systemd's).
+ * A host without any hierarchy gives a cgroup without directories: everything below then
  * succeeds and does nothing, kills reach nobody.
  */
 int cgroup_plan(const struct cgroup_host *host, const struct cgroup_path *path,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -115,6 +116,10 @@ static int make_levels(const struct cgroup_dir *d)
 		r = mkdir(path, 0755) < 0 ? -errno : 0;
 		if (r < 0 && r != -EEXIST)
 			return r;
+		/* of containers that share a parent the last one takes it away, whoever made it;
+		 * where the kernel takes no mark only the maker does, if it is the last */
+		if (r == 0 && i < len)
+			(void)setxattr(path, CGROUP_MARK, "1", 1, 0);
 		path[i] = i < len ? '/' : '\0';
 	}
 	return r == -EEXIST;

@@ -506,3 +506,52 @@ Test(cgroup_real, a_child_can_be_born_in_the_v2_directory)
 	end(&cg);
 	expect_killed(&p);
 }
+
+/* Plans and makes one, with the parent that is in the path. */
+static void make_at(const char *cgroups_path, struct cgroup *cg)
+{
+	struct cgroup_path path = CGROUP_PATH_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(cgroup_path_parse(cgroups_path, "ns", "id", &path, &err), 0, "%s", err.text);
+	cr_assert_eq(cgroup_plan(&host, &path, cg, &err), 0, "%s", err.text);
+	cr_assert_eq(cgroup_create(cg, NULL, &err), 0, "%s", err.text);
+	cgroup_path_done(&path);
+}
+
+Test(cgroup_real, a_parent_that_two_share_goes_with_the_last_whoever_made_it)
+{
+	struct cgroup a = CGROUP_INIT, b = CGROUP_INIT;
+	char first[64], second[64], parent[PATH_MAX];
+
+	(void)snprintf(first, sizeof(first), "/reaper-unit-%d/pod/a", getpid());
+	(void)snprintf(second, sizeof(second), "/reaper-unit-%d/pod/b", getpid());
+	make_at(first, &a);
+	make_at(second, &b);
+	cr_assert_eq(cgroup_remove(&a, NULL), 0);
+	cr_assert_eq(access(b.dirs[0].path, F_OK), 0);
+	cr_assert_eq(cgroup_remove(&b, NULL), 0);
+	for (size_t i = 0; i < b.n; i++) {
+		(void)snprintf(parent, sizeof(parent), "%s", b.dirs[i].path);
+		*strrchr(parent, '/') = '\0';
+		*strrchr(parent, '/') = '\0';
+		cr_assert_neq(access(parent, F_OK), 0, "%s", parent);
+	}
+	cgroup_done(&a);
+	cgroup_done(&b);
+}
+
+Test(cgroup_real, a_parent_of_somebody_elses_stays)
+{
+	struct cgroup cg = CGROUP_INIT;
+	char path[64], parent[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "/reaper-unit-%d/pod", getpid());
+	(void)snprintf(
+		parent, sizeof(parent), "%s/reaper-unit-%d", host.hierarchies[0].root, getpid());
+	cr_assert_eq(mkdir(parent, 0755), 0);
+	make_at(path, &cg);
+	cr_assert_eq(cgroup_remove(&cg, NULL), 0);
+	cr_assert_eq(rmdir(parent), 0);
+	cgroup_done(&cg);
+}
