@@ -190,6 +190,12 @@ static int gc(const struct store_layout *layout, bool all, unsigned *ret_removed
 			r = 0;
 		*ret_removed += r == MOUNT_GROUP_REMOVED;
 		*ret_used += r == MOUNT_GROUP_IN_USE;
+		if (all && r == MOUNT_GROUP_IN_USE)
+			(void)fprintf(stderr,
+				"reaperctl: overlay gc: %s is in use; end its pods first "
+				"(reaperctl "
+				"overlay list)\n",
+				*n);
 	}
 	if (r >= 0 && all && *ret_used == 0)
 		remove_rest(layout);
