@@ -10,8 +10,8 @@
 #include "node/containerd.h"
 #include "node/image.h"
 #include "node/overlay.h"
-#include "node/toml.h"
-#include "node/toml_json.h"
+#include "toml/toml.h"
+#include "toml/json.h"
 
 /* The decoder protocol of toml-lang's toml-test: a document on stdin, tagged JSON on stdout, exit
  * status 1 for an invalid document. */

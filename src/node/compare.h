@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "node/toml.h"
+#include "toml/toml.h"
 
 /*
  * Called for each difference: `path` as TOML would write it

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include "base/err.h"
 #include "node/daemon.h"
-#include "node/toml.h"
+#include "toml/toml.h"
 
 enum {
 	CONFSET_FILES_MAX = 256,

@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "node/confset.h"
 #include "node/root.h"
-#include "node/toml.h"
+#include "toml/toml.h"
 
 enum { JOURNAL_SIZE_MAX = 64 << 10 };
 

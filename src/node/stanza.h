@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include "base/buf.h"
 #include "base/err.h"
-#include "node/toml.h"
+#include "toml/toml.h"
 
 #define STANZA_HANDLER "reaper-v2"
 #define STANZA_TYPE    "io.containerd.reaper.v2"

@@ -1,6 +1,6 @@
 #include <errno.h>
 #include <string.h>
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 size_t toml_utf8(const char *s, size_t len)
 {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "node/toml.h"
+#include "toml/toml.h"
 
 /* Appends the document to `out`. -ENOMEM or -EMSGSIZE as buf_append. */
 int toml_to_json(const struct toml_doc *doc, struct buf *out);

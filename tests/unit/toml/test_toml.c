@@ -1,11 +1,11 @@
-#include "node/toml.h"
+#include "toml/toml.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "node/toml_json.h"
+#include "toml/json.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -19,7 +19,7 @@ static struct toml_doc *must_parse(const char *text, unsigned flags)
 	return doc;
 }
 
-Test(node_toml, means_the_same_in_every_spelling_of_a_table)
+Test(toml, means_the_same_in_every_spelling_of_a_table)
 {
 	static const char *const spellings[] = {
 		"[plugins.\"io.x.v1.cri\".containerd]\nname = \"runc\"\n",
@@ -43,7 +43,7 @@ Test(node_toml, means_the_same_in_every_spelling_of_a_table)
 	}
 }
 
-Test(node_toml, knows_the_version_however_it_is_written)
+Test(toml, knows_the_version_however_it_is_written)
 {
 	static const struct {
 		const char *text;
@@ -72,7 +72,7 @@ Test(node_toml, knows_the_version_however_it_is_written)
 	}
 }
 
-Test(node_toml, refuses_and_names_the_line)
+Test(toml, refuses_and_names_the_line)
 {
 	static const struct {
 		const char *text, *error;
@@ -109,7 +109,7 @@ Test(node_toml, refuses_and_names_the_line)
 	}
 }
 
-Test(node_toml, lets_pass_what_containerd_1_accepts_when_asked_to)
+Test(toml, lets_pass_what_containerd_1_accepts_when_asked_to)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc =
 		must_parse("\xef\xbb\xbfversion = 2\n# a\x01\n# Gr\xfc\xdf\x65\n", TOML_LENIENT);
@@ -119,7 +119,7 @@ Test(node_toml, lets_pass_what_containerd_1_accepts_when_asked_to)
 	cr_expect_not_null(toml_get(doc, toml_root(doc), "version"));
 }
 
-Test(node_toml, keeps_where_headers_and_comments_stand)
+Test(toml, keeps_where_headers_and_comments_stand)
 {
 	static const char text[] = "a = 1 # tail\r\n  # alone\r\n [t.u] \r\nx = '# no'\n\n[v]\n";
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = must_parse(text, 0);
@@ -141,7 +141,7 @@ Test(node_toml, keeps_where_headers_and_comments_stand)
 	cr_expect_eq(h[1].line, 6);
 }
 
-Test(node_toml, tells_a_key_that_was_spelled_with_an_escape)
+Test(toml, tells_a_key_that_was_spelled_with_an_escape)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = must_parse("[\"a\\u002eb\"]\n['c']\n", 0);
 
@@ -163,7 +163,7 @@ static char *repeat(
 	return b.data;
 }
 
-Test(node_toml, bounds_depth_and_size)
+Test(toml, bounds_depth_and_size)
 {
 	static const struct {
 		const char *head, *piece;
@@ -187,7 +187,7 @@ Test(node_toml, bounds_depth_and_size)
 	}
 }
 
-Test(node_toml, reads_many_strings_on_one_long_line)
+Test(toml, reads_many_strings_on_one_long_line)
 {
 	size_t len;
 	_cleanup_free_ char *text = repeat("a = [", "\"some text\",", 100000, "]\n", &len);
@@ -196,7 +196,7 @@ Test(node_toml, reads_many_strings_on_one_long_line)
 	cr_expect_eq(toml_get(doc, toml_root(doc), "a")->count, 100000);
 }
 
-Test(node_toml, survives_every_cut_and_every_changed_byte)
+Test(toml, survives_every_cut_and_every_changed_byte)
 {
 	static const char text[] = "version = 2 # c\r\nimports = [ 'a', \"b\\u00e9\\n\", ]\n[a.\"b "
 				   "c\"]\nx.y = { p = 1.5e3, q = "
@@ -224,7 +224,7 @@ Test(node_toml, survives_every_cut_and_every_changed_byte)
 	}
 }
 
-Test(node_toml, speaks_the_protocol_of_toml_test)
+Test(toml, speaks_the_protocol_of_toml_test)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc =
 		must_parse("a = \"x\\u0000\"\nb = [1, 0.5, {}]\nc = 1979-05-27 07:32:00z\n", 0);

@@ -1,4 +1,4 @@
-#include "node/toml.h"
+#include "toml/toml.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 int toml_fail(struct toml_parser *p, const char *fmt, ...)
 {

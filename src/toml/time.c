@@ -1,7 +1,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 /* `n` digits at s[*at], within `len`; -1 if they are not there. */
 static int digits(const char *s, size_t len, size_t *at, size_t n)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 enum { NUMBER_MAX = 1024 }; /* digits of one number; more have no meaning in 64 bits */
 

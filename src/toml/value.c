@@ -1,7 +1,7 @@
 /* key = value: dotted keys, arrays and inline tables. Recursion is bounded by TOML_DEPTH_MAX. */
 #include <errno.h>
 #include <string.h>
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 /* One step of a dotted key: the child table that it made itself, or a new one. */
 static int dotted_step(struct toml_parser *p, struct toml_node *at, const struct toml_part *part,

@@ -1,4 +1,4 @@
-#include "node/toml_json.h"
+#include "toml/json.h"
 
 #include <inttypes.h>
 #include <math.h>

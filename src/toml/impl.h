@@ -1,7 +1,7 @@
 /* What the files of the TOML reader share; nobody else includes it. */
 #pragma once
 
-#include "node/toml.h"
+#include "toml/toml.h"
 
 struct toml_chunk;
 

@@ -1,11 +1,11 @@
-#include "node/toml.h"
+#include "toml/toml.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
-#include "node/toml_impl.h"
+#include "toml/impl.h"
 
 enum { CHUNK_SIZE = 64 << 10, FIRST_SLOTS = 256 };
 
