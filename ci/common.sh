@@ -9,6 +9,11 @@ export REAPER_CI_STATE
 # cron-like callers have no sbin on PATH; runc, containerd and dockerd live there
 export PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# mmdebstrap, dpkg-buildpackage and cmake run programs from where they put temporary files
+if [ -z "${TMPDIR:-}" ] && findmnt --noheadings --output OPTIONS --target /tmp 2>/dev/null | grep -qw noexec; then
+    export TMPDIR=/var/tmp
+fi
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 

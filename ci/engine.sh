@@ -16,6 +16,7 @@ set -euo pipefail
 
 state=$REAPER_CI_STATE/engine
 pid_file=$state/dockerd.pid
+child_pid_file=/run/docker/containerd/containerd.pid
 
 answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1; }
 systemd_runs() { [ -d /run/systemd/system ]; }
@@ -51,7 +52,7 @@ our_pid() {
 }
 
 start_by_hand() {
-    local runtime=()
+    local runtime=() child
     mkdir -p "$state/data" "$state/bin"
     if lacks_sys_resource; then
         # a copy, so that the daemon outlives the checkout
@@ -61,6 +62,9 @@ start_by_hand() {
     fi
     # a pid file of a daemon that was killed keeps the next one from starting
     rm -f "$pid_file"
+    # its containerd may live on and is used again; else dockerd would take whoever has that pid for it
+    child=$(cat "$child_pid_file" 2>/dev/null) || child=
+    [ "$(cat "/proc/${child:-none}/comm" 2>/dev/null)" = containerd ] || rm -f "$child_pid_file"
     setsid --fork dockerd --pidfile "$pid_file" --data-root "$state/data" "${runtime[@]}" \
         </dev/null >"$state/dockerd.log" 2>&1
     # dockerd tells only systemd when it is ready, so it has to be asked

@@ -80,7 +80,7 @@ create() {
     running "$node" && return 0
     docker rm --force --volumes "$node" >/dev/null 2>&1 || true
     # --tty: systemd tells its progress to a console only if it is a terminal
-    docker run --detach --tty --name "$node" --hostname "$node" \
+    docker run --pull never --detach --tty --name "$node" --hostname "$node" \
         --label "io.x-k8s.kind.cluster=$cluster" --label "io.x-k8s.kind.role=$role" \
         --privileged --cgroupns=private --security-opt seccomp=unconfined \
         --tmpfs /run --tmpfs /tmp --volume /var --volume /lib/modules:/lib/modules:ro \

@@ -63,7 +63,9 @@ step() {
     shift
     step=$((step + 1))
     printf '[%d/%d] %-50s ' "$step" "$steps" "$text" >&2
-    if ! "$@" >>"$log" 2>&1; then
+    # in the background: inside the condition of an "if" a failed command would not end a function
+    (set -e; "$@") >>"$log" 2>&1 &
+    if ! wait $!; then
         printf 'failed\n\n' >&2
         tail -n 25 "$log" >&2
         die "the step \"$text\" failed; all its output is in $log"

@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("reaper")
     group.addoption("--set", default="submission", choices=SETS, help="full holds submission, soak holds full")
     group.addoption("--name-filter", default="", help="only tests whose name matches this expression")
+    group.addoption("--only", help="only the tests whose names stand in this file, one a line")
     group.addoption("--list-tests", action="store_true", help="print tier, set, name and why; run nothing")
     group.addoption("--results", help="append a line per test: tier, outcome, name, reason")
 
@@ -43,9 +44,12 @@ def set_of(item):
 def pytest_collection_modifyitems(config, items):
     chosen = SETS[: SETS.index(config.getoption("--set")) + 1]
     wanted = re.compile(config.getoption("--name-filter"))
+    only = config.getoption("--only")
+    names = pathlib.Path(only).read_text().splitlines() if only else None
     keep, drop = [], []
     for item in items:
         fits = set_of(item)[0] in chosen and wanted.search(name_of(item))
+        fits = fits and (names is None or name_of(item) in names)
         (keep if fits else drop).append(item)
     if config.getoption("--list-tests"):
         for item in sorted(items, key=lambda i: (tier_of(i), name_of(i))):
