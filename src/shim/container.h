@@ -83,7 +83,8 @@ struct exit_info {
 void container_process_ready(struct container *c, struct process *p);
 void container_process_runs(struct container *c, struct process *p);
 
-/* From stdio.c by way of process.c: all output of a process (ctx) is delivered and closed. */
+/* From stream/stdio.c by way of process.c: all output of a process (ctx) is delivered and closed.
+ */
 void container_drained(struct stdio *io, void *ctx);
 
 /* From reap.c: a child was reaped; true if it was one of this container's. */

@@ -14,7 +14,7 @@
 #include "event/loop.h"
 #include "event/timer.h"
 #include "shim/lifecycle.h"
-#include "shim/stdio.h"
+#include "stream/stdio.h"
 
 struct container;
 

@@ -1,4 +1,4 @@
-#include "shim/stdio.h"
+#include "stream/stdio.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "shim/relay.h"
+#include "stream/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "event/loop.h"
-#include "shim/relay.h"
-#include "shim/stream.h"
+#include "stream/relay.h"
+#include "stream/fifo.h"
 
 struct stdio {
 	struct event_loop *loop;

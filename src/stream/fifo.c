@@ -1,4 +1,4 @@
-#include "shim/stream.h"
+#include "stream/fifo.h"
 
 #include <errno.h>
 #include <fcntl.h>

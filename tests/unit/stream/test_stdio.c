@@ -1,4 +1,4 @@
-#include "shim/stdio.h"
+#include "stream/stdio.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,0 +1,1 @@
+reaper_room(stream DEPS base event)
