@@ -16,7 +16,7 @@
 #include "shim/answers.h"
 #include "shim/container_end.h"
 #include "shim/runtime_client.h"
-#include "shim/sandbox.h"
+#include "sandbox/spawn.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
 

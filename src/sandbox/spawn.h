@@ -1,4 +1,4 @@
-/* Making the sandbox task (shim/sandbox_child.h) from a sandbox's spec. */
+/* Making the sandbox task (sandbox/child.h) from a sandbox's spec. */
 #pragma once
 
 #include "base/err.h"

@@ -1,4 +1,4 @@
-#include "shim/sandbox_child.h"
+#include "sandbox/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "shim/sandbox.h"
+#include "sandbox/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "conf/settings.h"
-#include "shim/sandbox_child.h"
+#include "sandbox/child.h"
 
 static const struct {
 	enum oci_namespace_type type;
