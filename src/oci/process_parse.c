@@ -152,6 +152,18 @@ static int parse_scheduler(const struct json_ref *process, struct oci_process *p
 	return 0;
 }
 
+static int parse_exec_cpus(const struct json_ref *process, struct oci_process *p, struct err *err)
+{
+	static const struct oci_field fields[] = {
+		FIELD("initial", STR, cpus_initial),
+		FIELD("final", STR, cpus_final),
+	};
+	struct json_ref cpus;
+	int r = json_get_object(process, "execCPUAffinity", &cpus, err);
+
+	return r <= 0 ? r : oci_fields_parse(&cpus, fields, ARRAY_LEN(fields), p, err);
+}
+
 static int parse_oom_score_adj(
 	const struct json_ref *process, struct oci_process *p, struct err *err)
 {
@@ -181,7 +193,6 @@ int oci_process_fill(const struct json_ref *object, struct oci_process *p, struc
 		FIELD("noNewPrivileges", BOOL, no_new_privileges),
 		FIELD("apparmorProfile", STR, apparmor_profile),
 		FIELD("selinuxLabel", STR, selinux_label),
-		FIELD("execCPUAffinity", HAS, has_exec_cpu_affinity),
 	};
 	static int (*const parts[])(
 		const struct json_ref *process, struct oci_process *p, struct err *err) = {
@@ -192,6 +203,7 @@ int oci_process_fill(const struct json_ref *object, struct oci_process *p, struc
 		parse_oom_score_adj,
 		parse_io_priority,
 		parse_scheduler,
+		parse_exec_cpus,
 	};
 	int r = oci_fields_parse(object, fields, ARRAY_LEN(fields), p, err);
 
@@ -240,6 +252,8 @@ void oci_process_done(struct oci_process *process)
 	free(p->apparmor_profile);
 	free(p->selinux_label);
 	free(p->io_class);
+	free(p->cpus_initial);
+	free(p->cpus_final);
 	free(p->scheduler.policy);
 	(void)strv_free(p->scheduler.flags);
 	*p = (struct oci_process)OCI_PROCESS_INIT;

@@ -74,8 +74,7 @@ struct oci_process {
 	int oom_score_adj; /* -1000 … 1000 */
 	bool no_new_privileges;
 	bool has_capabilities; /* false: none at all, as for runc */
-	bool has_exec_cpu_affinity;
-	int io_priority; /* with io_class */
+	int io_priority;       /* with io_class */
 
 	char **caps[_OCI_CAP_MAX]; /* "CAP_CHOWN" …: confine/ maps the names */
 	gid_t *additional_gids;
@@ -86,7 +85,8 @@ struct oci_process {
 	size_t n_rlimits;
 	char *apparmor_profile; /* NULL or not empty */
 	char *selinux_label;
-	char *io_class; /* "IOPRIO_CLASS_BE" …, NULL: not given */
+	char *io_class;                  /* "IOPRIO_CLASS_BE" …, NULL: not given */
+	char *cpus_initial, *cpus_final; /* execCPUAffinity: lists as the kernel writes them */
 	struct oci_scheduler scheduler;
 };
 
@@ -239,7 +239,9 @@ struct oci_spec {
 	char *rootfs_propagation;
 	char **masked_paths, **readonly_paths;
 	char *mount_label;
-	bool has_time_offsets, has_intel_rdt, has_personality, has_net_devices, has_memory_policy;
+	char *personality;        /* linux.personality.domain; NULL: not given */
+	char **personality_flags; /* of which the specification defines none */
+	bool has_time_offsets, has_intel_rdt, has_net_devices, has_memory_policy;
 	bool has_other_platform; /* windows, vm, solaris, zos */
 };
 

@@ -80,21 +80,26 @@ static int check_rlimits(const struct oci_process *p, struct err *err)
 	return 0;
 }
 
-static int check_process_unsupported(const struct oci_process *p, struct err *err)
+/* What belongs to one policy only, and would be ignored by the kernel with another. */
+static int check_scheduler(const struct oci_process *p, struct err *err)
 {
-	const struct {
-		bool asked;
-		const char *what;
-	} table[] = {
-		{p->io_class != NULL, "process.ioPriority"},
-		{p->scheduler.present, "process.scheduler"},
-		{p->has_exec_cpu_affinity, "process.execCPUAffinity"},
-	};
+	const struct oci_scheduler *s = &p->scheduler;
+	bool real_time, deadline;
 
-	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		if (table[i].asked)
-			return UNSUPPORTED(err, "%s: not supported by this version", table[i].what);
-	}
+	if (!s->present)
+		return 0;
+	real_time = str_eq(s->policy, "SCHED_FIFO") || str_eq(s->policy, "SCHED_RR");
+	deadline = str_eq(s->policy, "SCHED_DEADLINE");
+	if (s->priority != 0 && !real_time)
+		return INVALID(err,
+			"process.scheduler.priority: %d: only for SCHED_FIFO and SCHED_RR",
+			s->priority);
+	if (s->nice != 0 && (real_time || deadline))
+		return INVALID(
+			err, "process.scheduler.nice: %d: not for %.40s", s->nice, s->policy);
+	if ((s->runtime || s->deadline || s->period) && !deadline)
+		return INVALID(err,
+			"process.scheduler: runtime, deadline and period are for SCHED_DEADLINE");
 	return 0;
 }
 
@@ -107,7 +112,7 @@ int oci_process_check(const struct oci_process *process, struct err *err)
 	if (r == 0)
 		r = check_rlimits(process, err);
 	if (r == 0)
-		r = check_process_unsupported(process, err);
+		r = check_scheduler(process, err);
 	return r;
 }
 
@@ -267,7 +272,7 @@ static int check_unsupported(const struct oci_spec *s, struct err *err)
 			"linux.namespaces: time namespaces"},
 		{joins(s, OCI_NS_MOUNT), "linux.namespaces: joining a mount namespace"},
 		{s->has_intel_rdt, "linux.intelRdt (RDT classes)"},
-		{s->has_personality, "linux.personality"},
+		{s->personality_flags != NULL, "linux.personality.flags"},
 		{s->has_net_devices, "linux.netDevices"},
 		{s->has_memory_policy, "linux.memoryPolicy"},
 		{s->resources.has_network, "linux.resources.network (net_cls, net_prio)"},

@@ -270,7 +270,6 @@ static int parse_linux_rest(const struct json_ref *linux_, struct oci_spec *spec
 		FIELD(oci_spec, "mountLabel", STR, mount_label),
 		FIELD(oci_spec, "timeOffsets", HAS, has_time_offsets),
 		FIELD(oci_spec, "intelRdt", HAS, has_intel_rdt),
-		FIELD(oci_spec, "personality", HAS, has_personality),
 		FIELD(oci_spec, "netDevices", HAS, has_net_devices),
 		FIELD(oci_spec, "memoryPolicy", HAS, has_memory_policy),
 	};
@@ -290,6 +289,18 @@ static int parse_linux_rest(const struct json_ref *linux_, struct oci_spec *spec
 	return oci_resources_fill(&resources, &spec->resources, err);
 }
 
+static int parse_personality(const struct json_ref *linux_, struct oci_spec *spec, struct err *err)
+{
+	static const struct oci_field fields[] = {
+		FIELD(oci_spec, "domain", STR, personality, .required = true),
+		FIELD(oci_spec, "flags", STRV, personality_flags, .max = OCI_LIST_MAX),
+	};
+	struct json_ref o;
+	int r = json_get_object(linux_, "personality", &o, err);
+
+	return r <= 0 ? r : oci_fields_parse(&o, fields, ARRAY_LEN(fields), spec, err);
+}
+
 static int parse_linux(const struct json_ref *root, struct oci_spec *spec, struct err *err)
 {
 	static int (*const parts[])(
@@ -297,6 +308,7 @@ static int parse_linux(const struct json_ref *root, struct oci_spec *spec, struc
 		parse_namespaces,
 		parse_id_mappings,
 		parse_devices,
+		parse_personality,
 		parse_linux_rest,
 	};
 	struct json_ref linux_;

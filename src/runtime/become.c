@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "confine/lsm.h"
+#include "confine/sched.h"
 #include "runtime/command.h"
 #include "runtime/init_state.h"
 
@@ -153,9 +154,39 @@ static int step_streams(struct init *in, struct err *err)
 	return 0;
 }
 
+/* Half of kernel.threads-max: what the kernel gave to pid 1. 0: not known. */
+static uint64_t usual_processes(int proc_fd)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t threads = 0;
+
+	if (file_read_at(proc_fd, "sys/kernel/threads-max", 64, &text, NULL, NULL) < 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	return num_parse_u64(text, UINT32_MAX, &threads) < 0 ? 0 : threads / 2;
+}
+
 static int step_rlimits(struct init *in, struct err *err)
 {
-	return confine_rlimits_apply(in->plan.rlimits, in->plan.n_rlimits, err);
+	const struct plan *p = &in->plan;
+	int r = confine_rlimits_reset(p->rlimits, p->n_rlimits, usual_processes(in->proc_fd), err);
+
+	return r < 0 ? r : confine_rlimits_apply(p->rlimits, p->n_rlimits, err);
+}
+
+static int step_scheduling(struct init *in, struct err *err)
+{
+	const struct plan *p = &in->plan;
+	bool kept;
+	int r = confine_cpus_apply(p->has_cpus_final ? &p->cpus_final : NULL, err);
+
+	if (r < 0)
+		return err_wrapf(err, "process.execCPUAffinity.final");
+	r = confine_sched_apply(&p->sched, &kept, err);
+	if (r == 0 && kept)
+		init_note(in, "scheduling: what containerd's service has cannot be reset here, "
+			      "keeping it");
+	return r;
 }
 
 static int step_oom(struct init *in, struct err *err)
@@ -300,6 +331,7 @@ static const struct init_step steps[] = {
 	{"streams", step_streams},
 	{"rlimits", step_rlimits},
 	{"oom score", step_oom},
+	{"scheduling", step_scheduling},
 	{"labels", step_labels},
 	{"environment", step_environment},
 	{"command", step_command},

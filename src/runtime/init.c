@@ -15,6 +15,7 @@
 #include "cgroup/devices.h"
 #include "confine/caps.h"
 #include "confine/lsm.h"
+#include "confine/sched.h"
 #include "oci/init_contract.h"
 #include "runtime/become.h"
 #include "runtime/init_state.h"
@@ -87,6 +88,17 @@ static int step_plan(struct init *in, struct err *err)
 		init_note(in, "process.capabilities: nobody here has %s, continuing without",
 			missing);
 	return r;
+}
+
+/* The process was born in its cgroup: there is no moment outside of it in which the CPUs of its
+ * cpuset would not bind. */
+static int step_first_cpus(struct init *in, UNUSED struct err *err)
+{
+	struct err reason = ERR_INIT;
+
+	if (in->plan.has_cpus_initial && confine_cpus_apply(&in->plan.cpus_initial, &reason) < 0)
+		init_note(in, "process.execCPUAffinity.initial: %s, continuing", reason.text);
+	return 0;
 }
 
 static int step_limits(struct init *in, struct err *err)
@@ -209,6 +221,7 @@ static const struct init_step exec_steps[] = {
 	{"cgroup", step_join_cgroup},
 	{"bundle", step_load},
 	{"plan", step_plan},
+	{"first CPUs", step_first_cpus},
 	{"seccomp profile", step_compile_seccomp},
 	{"labels", step_check_labels},
 	{"container", step_join_target},

@@ -17,6 +17,7 @@
 #include "confine/caps.h"
 #include "confine/creds.h"
 #include "confine/rlimits.h"
+#include "confine/sched.h"
 #include "mount/group.h"
 #include "mount/op.h"
 #include "oci/spec.h"
@@ -81,6 +82,9 @@ struct plan {
 	struct confine_rlimit rlimits[CONFINE_RLIMITS_MAX];
 	size_t n_rlimits;
 	int oom_score_adj;
+	struct confine_sched sched;
+	bool has_cpus_initial, has_cpus_final; /* of an exec; else every CPU of the cpuset */
+	struct confine_cpus cpus_initial, cpus_final;
 	bool no_new_privs;
 	const char *apparmor, *selinux; /* NULL: none */
 	const char *seccomp_json;       /* NULL: no filter */

@@ -5,6 +5,16 @@
 #include "base/str.h"
 #include "runtime/plan.h"
 
+/*
+ * An exec lives in its container: what its process object leaves out is the container's, and it can
+ * drop privileges but not gain the one to gain some.
+ */
+static const struct oci_process *either(
+	const struct oci_process *p, const struct plan_input *in, bool given)
+{
+	return given ? p : &in->spec->process;
+}
+
 static int plan_caps(const struct plan_input *in, const struct oci_process *p, struct plan *plan,
 	struct err *err)
 {
@@ -43,8 +53,11 @@ static int plan_caps(const struct plan_input *in, const struct oci_process *p, s
 		names);
 }
 
-static int plan_rlimits(const struct oci_process *p, struct plan *plan, struct err *err)
+static int plan_rlimits(const struct plan_input *in, const struct oci_process *exec,
+	struct plan *plan, struct err *err)
 {
+	const struct oci_process *p = either(exec, in, exec->n_rlimits > 0);
+
 	if (p->n_rlimits > CONFINE_RLIMITS_MAX)
 		return err_setf(err, ERR_INVALID, E2BIG,
 			"config.json: process.rlimits: more than %d", CONFINE_RLIMITS_MAX);
@@ -61,29 +74,91 @@ static int plan_rlimits(const struct oci_process *p, struct plan *plan, struct e
 	return 0;
 }
 
-int plan_process(const struct plan_input *in, struct plan *plan, struct err *err)
+static int plan_sched(const struct plan_input *in, const struct oci_process *exec,
+	struct plan *plan, struct err *err)
 {
-	const struct oci_process *p = in->exec ? in->exec : &in->spec->process;
-	/* an exec lives in the container: what its process object leaves out is the container's */
-	const struct oci_process *adj = p->has_oom_score_adj ? p : &in->spec->process;
-	int r = plan_caps(in, p, plan, err);
+	const struct oci_process *p = either(exec, in, exec->scheduler.present);
+	const struct oci_process *io = either(exec, in, exec->io_class != NULL);
+	const struct oci_scheduler *s = &p->scheduler;
+	struct confine_sched *sched = &plan->sched;
+	int r = 0;
 
-	if (r == 0)
-		r = plan_rlimits(p, plan, err);
+	*sched = (struct confine_sched)CONFINE_SCHED_INIT;
+	if (s->present) {
+		sched->nice = s->nice;
+		sched->priority = (uint32_t)s->priority;
+		sched->runtime = s->runtime;
+		sched->deadline = s->deadline;
+		sched->period = s->period;
+		r = confine_sched_policy(s->policy, &sched->policy, err);
+	}
+	for (size_t i = 0; r == 0 && s->flags && s->flags[i]; i++)
+		r = confine_sched_flag(s->flags[i], &sched->flags, err);
 	if (r < 0)
-		return r;
+		return err_wrapf(err, "config.json: process.scheduler");
+	if (io->io_class)
+		r = confine_io_priority(io->io_class, io->io_priority, &sched->io_priority, err);
+	if (r < 0)
+		return err_wrapf(err, "config.json: process.ioPriority");
+	if (in->spec->personality)
+		r = confine_persona(in->spec->personality, &sched->persona, err);
+	return r < 0 ? err_wrapf(err, "config.json: linux.personality") : 0;
+}
+
+/* Lists are checked also where they are not used: the container's first process has no say. */
+static int plan_cpus(const struct plan_input *in, const struct oci_process *exec, struct plan *plan,
+	struct err *err)
+{
+	const struct oci_process *p = either(exec, in, exec->cpus_initial || exec->cpus_final);
+	int r = 0;
+
+	if (p->cpus_initial)
+		r = confine_cpus_parse(p->cpus_initial, &plan->cpus_initial, err);
+	if (r == 0 && p->cpus_final)
+		r = confine_cpus_parse(p->cpus_final, &plan->cpus_final, err);
+	if (r < 0)
+		return err_wrapf(err, "config.json: process.execCPUAffinity");
+	plan->has_cpus_initial = in->exec && p->cpus_initial;
+	plan->has_cpus_final = in->exec && p->cpus_final;
+	return 0;
+}
+
+static void plan_creds(const struct plan_input *in, const struct oci_process *p, struct plan *plan)
+{
+	const struct oci_process *umask = either(p, in, p->has_umask);
+
 	plan->creds = (struct confine_creds) {
 		.uid = p->uid,
 		.gid = p->gid,
 		.groups = p->additional_gids,
 		.n_groups = p->n_additional_gids,
-		.has_umask = p->has_umask,
-		.umask = p->umask,
+		.has_umask = umask->has_umask,
+		.umask = umask->umask,
 	};
-	plan->oom_score_adj = adj->has_oom_score_adj ? adj->oom_score_adj : 0;
-	plan->no_new_privs = p->no_new_privileges;
-	plan->apparmor = str_empty(p->apparmor_profile) ? NULL : p->apparmor_profile;
-	plan->selinux = str_empty(p->selinux_label) ? NULL : p->selinux_label;
+}
+
+int plan_process(const struct plan_input *in, struct plan *plan, struct err *err)
+{
+	const struct oci_process *own = &in->spec->process;
+	const struct oci_process *p = in->exec ? in->exec : own;
+	const struct oci_process *oom = either(p, in, p->has_oom_score_adj);
+	const char *apparmor = either(p, in, !str_empty(p->apparmor_profile))->apparmor_profile;
+	const char *selinux = either(p, in, !str_empty(p->selinux_label))->selinux_label;
+	int r = plan_caps(in, either(p, in, p->has_capabilities), plan, err);
+
+	if (r == 0)
+		r = plan_rlimits(in, p, plan, err);
+	if (r == 0)
+		r = plan_sched(in, p, plan, err);
+	if (r == 0)
+		r = plan_cpus(in, p, plan, err);
+	if (r < 0)
+		return r;
+	plan_creds(in, p, plan);
+	plan->oom_score_adj = oom->has_oom_score_adj ? oom->oom_score_adj : 0;
+	plan->no_new_privs = p->no_new_privileges || own->no_new_privileges;
+	plan->apparmor = str_empty(apparmor) ? NULL : apparmor;
+	plan->selinux = str_empty(selinux) ? NULL : selinux;
 	plan->seccomp_json = in->spec->seccomp_json;
 	plan->args = p->args;
 	plan->env = p->env;

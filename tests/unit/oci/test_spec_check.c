@@ -82,6 +82,12 @@ Test(oci_spec_check, refuses_what_the_specification_forbids)
 			",\"linux\":{\"namespaces\":[{\"type\":\"network\"}],\"sysctl\":{"
 			"\"net./../kernel/core_pattern\":\"1\"}}",
 			"linux.sysctl: \"net./../kernel/core_pattern\": not the name of a sysctl"},
+		{",\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"priority\":1}", "",
+			"process.scheduler.priority: 1: only for SCHED_FIFO and SCHED_RR"},
+		{",\"scheduler\":{\"policy\":\"SCHED_RR\",\"nice\":-1}", "",
+			"process.scheduler.nice: -1: not for SCHED_RR"},
+		{",\"scheduler\":{\"policy\":\"SCHED_OTHER\",\"period\":1}", "",
+			"process.scheduler: runtime, deadline and period are for SCHED_DEADLINE"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -102,12 +108,6 @@ Test(oci_spec_check, refuses_by_name_what_this_runtime_does_not_do)
 	} table[] = {
 		{"", ",\"ociVersion\":\"2.0.0\"", "ociVersion: \"2.0.0\": this runtime knows 1.x"},
 		{"", ",\"ociVersion\":\"0.9\"", "ociVersion: \"0.9\": this runtime knows 1.x"},
-		{",\"ioPriority\":{\"class\":\"x\"}", "",
-			"process.ioPriority: not supported by this version"},
-		{",\"scheduler\":{\"policy\":\"SCHED_FIFO\"}", "",
-			"process.scheduler: not supported by this version"},
-		{",\"execCPUAffinity\":{}", "",
-			"process.execCPUAffinity: not supported by this version"},
 		{"", ",\"mounts\":[{\"destination\":\"/a\",\"gidMappings\":[]}]",
 			"mounts[0]: /a: id-mapped mounts are not supported"},
 		{"", ",\"mounts\":[{\"destination\":\"/a\",\"options\":[\"bind\",\"ridmap\"]}]",
@@ -124,7 +124,8 @@ Test(oci_spec_check, refuses_by_name_what_this_runtime_does_not_do)
 		{"", ",\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"/x\"}]}",
 			"linux.namespaces: joining a mount namespace: not supported"},
 		{"", ",\"linux\":{\"intelRdt\":{}}", "linux.intelRdt (RDT classes): not supported"},
-		{"", ",\"linux\":{\"personality\":{}}", "linux.personality: not supported"},
+		{"", ",\"linux\":{\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"X\"]}}",
+			"linux.personality.flags: not supported"},
 		{"", ",\"linux\":{\"resources\":{\"network\":{}}}",
 			"linux.resources.network (net_cls, net_prio): not supported"},
 		{"", ",\"windows\":{}",

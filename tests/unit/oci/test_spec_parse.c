@@ -28,7 +28,8 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 		"\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"nice\":-20,\"priority\":99,"
 		"\"flags\":["
 		"\"X\"],\"runtime\":18446744073709551615,\"deadline\":2,\"period\":3},"
-		"\"execCPUAffinity\":{},\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":"
+		"\"execCPUAffinity\":{\"initial\":\"0-3\"},\"rlimits\":[{\"type\":\"RLIMIT_CORE\","
+		"\"soft\":0,\"hard\":"
 		"18446744073709551615}]},\"hooks\":{\"poststop\":[{\"path\":\"/"
 		"x\",\"args\":[\"x\"],"
 		"\"env\":[\"A=b\"],\"timeout\":5}]},\"mounts\":[{\"destination\":\"/"
@@ -47,7 +48,8 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 		"\"weight\":10}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":7}]},"
 		"\"unified\":{\"memory.high\":\"max\"},\"rdma\":{}},\"intelRdt\":{},\"mountLabel\":"
 		"\"m\""
-		",\"personality\":{},\"timeOffsets\":{}},\"vm\":{},\"unknown\":[{\"x\":1.5}]}";
+		",\"personality\":{\"domain\":\"LINUX32\",\"flags\":[\"X\"]},\"timeOffsets\":{}},"
+		"\"vm\":{},\"unknown\":[{\"x\":1.5}]}";
 	_cleanup_(oci_spec_done) struct oci_spec s = OCI_SPEC_INIT;
 	struct err err = ERR_INIT;
 
@@ -64,7 +66,9 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 	cr_assert_eq(s.process.scheduler.nice, -20);
 	cr_assert_eq(s.process.scheduler.runtime, UINT64_MAX);
 	cr_assert_eq(strv_len(s.process.scheduler.flags), 1);
-	cr_assert(s.process.has_exec_cpu_affinity && !s.process.has_capabilities);
+	cr_assert_str_eq(s.process.cpus_initial, "0-3");
+	cr_assert_null(s.process.cpus_final);
+	cr_assert_not(s.process.has_capabilities);
 	cr_assert_eq(s.process.rlimits[0].hard, UINT64_MAX);
 	cr_assert_eq(s.hooks[OCI_HOOK_POSTSTOP].n, 1);
 	cr_assert_eq(s.hooks[OCI_HOOK_POSTSTOP].v[0].timeout_s, 5);
@@ -86,8 +90,9 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 	cr_assert_eq(s.resources.blkio_read_bps.v[0].value, 7);
 	cr_assert_str_eq(s.resources.unified[0].value, "max");
 	cr_assert(s.resources.has_rdma && !s.resources.has_network);
-	cr_assert(
-		s.has_intel_rdt && s.has_personality && s.has_time_offsets && s.has_other_platform);
+	cr_assert(s.has_intel_rdt && s.has_time_offsets && s.has_other_platform);
+	cr_assert_str_eq(s.personality, "LINUX32");
+	cr_assert_eq(strv_len(s.personality_flags), 1);
 	cr_assert_str_eq(s.mount_label, "m");
 	oci_spec_done(&s);
 	oci_spec_done(NULL);
