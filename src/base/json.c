@@ -425,6 +425,27 @@ int json_get_pairs(const struct json_ref *object, const char *key, size_t max,
 	return 1;
 }
 
+int json_get_keys(const struct json_ref *object, const char *key, size_t max, char ***ret_keys,
+	struct err *err)
+{
+	_cleanup_strv_ char **keys = NULL;
+	struct json_ref ref;
+	int r = member(object, key, json_type_object, "an object", &ref, err);
+
+	if (r <= 0)
+		return r;
+	if ((size_t)json_object_object_length(ref.value) > max)
+		return REFUSE(&ref, err, "%d members, the limit is %zu",
+			json_object_object_length(ref.value), max);
+	for (const struct lh_entry *entry = json_object_get_object(ref.value)->head; entry;
+		entry = entry->next)
+		if (strv_append(&keys, lh_entry_k(entry)) < 0)
+			return out_of_memory(&ref, err);
+	(void)strv_free(*ret_keys);
+	*ret_keys = TAKE_PTR(keys);
+	return 1;
+}
+
 int json_get_raw(const struct json_ref *object, const char *key, char **ret_text, struct err *err)
 {
 	struct json_ref ref = {.up = object, .key = key};

@@ -98,6 +98,11 @@ int json_get_u32v(const struct json_ref *object, const char *key, size_t max, ui
 int json_get_pairs(const struct json_ref *object, const char *key, size_t max,
 	struct json_pair **ret_pairs, size_t *ret_len, struct err *err);
 
+/* The names of the members of an object of at most `max`, in the order of the file, as a vector;
+ * what was in *ret_keys is freed. An empty object is 1 and NULL. */
+int json_get_keys(const struct json_ref *object, const char *key, size_t max, char ***ret_keys,
+	struct err *err);
+
 /* Frees `n` pairs and the array. NULL is allowed. */
 void json_pairs_free(struct json_pair *pairs, size_t n);
 

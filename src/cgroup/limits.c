@@ -11,9 +11,11 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "base/num.h"
+#include "cgroup/limits_file.h"
 #include "cgroup/tree.h"
 
-enum { VALUE_MAX = 64, UNIFIED_KEY_MAX = 128 };
+enum { VALUE_MAX = CGROUP_VALUE_MAX, FILE_TEXT_MAX = 4096 };
 
 uint64_t cgroup_weight_from_shares(uint64_t shares)
 {
@@ -60,13 +62,22 @@ static int max_unless_positive(const struct cgroup_limits *l, int64_t v, char ou
 
 static int weight(const struct cgroup_limits *l, int64_t v, char out[VALUE_MAX])
 {
+	/* an idle cgroup has no weight, and the kernel refuses one */
+	if (cgroup_limits_has(l, CGROUP_CPU_IDLE) && l->value[CGROUP_CPU_IDLE] == 1)
+		return 0;
 	return unless_zero(l, v <= 0 ? 0 : (int64_t)cgroup_weight_from_shares((uint64_t)v), out);
 }
 
-/* 10…1000 to 1…10000 */
+uint64_t cgroup_io_weight(uint64_t weight)
+{
+	if (weight < 10)
+		return 0;
+	return 1 + ((weight > 1000 ? 1000 : weight) - 10) * 9999 / 990;
+}
+
 static int io_weight(const struct cgroup_limits *l, int64_t v, char out[VALUE_MAX])
 {
-	return unless_zero(l, v < 10 ? 0 : 1 + (v - 10) * 9999 / 990, out);
+	return unless_zero(l, v < 0 ? 0 : (int64_t)cgroup_io_weight((uint64_t)v), out);
 }
 
 static int cpu_max(const struct cgroup_limits *l, int64_t v, char out[VALUE_MAX])
@@ -105,8 +116,10 @@ static int swap_only(const struct cgroup_limits *l, int64_t v, char out[VALUE_MA
 
 struct limit_file {
 	enum cgroup_controller controller;
-	const char *file, *alternative; /* the second where the kernel has not the first */
-	limit_format_fn *format;        /* NULL: this version has no such limit */
+	const char *file;
+	limit_format_fn *format; /* NULL: this version has no such limit */
+	/* tried first: a kernel with the BFQ scheduler has this one, in OCI's own numbers */
+	const char *bfq;
 };
 
 /* The order is that of writing; what the kernel refuses at first is tried again after the others.
@@ -116,44 +129,47 @@ static const struct limit_row {
 	const char *name;
 	struct limit_file v1, v2;
 } rows[] = {
-	{CGROUP_CPU_SHARES, "cpu.shares", {CGROUP_CPU, "cpu.shares", NULL, unless_zero},
-		{CGROUP_CPU, "cpu.weight", NULL, weight}},
-	{CGROUP_CPU_PERIOD, "cpu.period", {CGROUP_CPU, "cpu.cfs_period_us", NULL, unless_zero},
-		{CGROUP_CPU, "cpu.max", NULL, cpu_max_of_period}},
-	{CGROUP_CPU_QUOTA, "cpu.quota", {CGROUP_CPU, "cpu.cfs_quota_us", NULL, unless_zero},
-		{CGROUP_CPU, "cpu.max", NULL, cpu_max}},
-	{CGROUP_CPU_BURST, "cpu.burst", {CGROUP_CPU, "cpu.cfs_burst_us", NULL, as_is},
-		{CGROUP_CPU, "cpu.max.burst", NULL, as_is}},
-	{CGROUP_CPU_RT_PERIOD, "cpu.realtimePeriod",
-		{CGROUP_CPU, "cpu.rt_period_us", NULL, unless_zero}, {.format = NULL}},
+	{CGROUP_CPU_SHARES, "cpu.shares", {CGROUP_CPU, "cpu.shares", unless_zero},
+		{CGROUP_CPU, "cpu.weight", weight}},
+	{CGROUP_CPU_PERIOD, "cpu.period", {CGROUP_CPU, "cpu.cfs_period_us", unless_zero},
+		{CGROUP_CPU, "cpu.max", cpu_max_of_period}},
+	{CGROUP_CPU_QUOTA, "cpu.quota", {CGROUP_CPU, "cpu.cfs_quota_us", unless_zero},
+		{CGROUP_CPU, "cpu.max", cpu_max}},
+	{CGROUP_CPU_BURST, "cpu.burst", {CGROUP_CPU, "cpu.cfs_burst_us", as_is},
+		{CGROUP_CPU, "cpu.max.burst", as_is}},
+	{CGROUP_CPU_RT_PERIOD, "cpu.realtimePeriod", {CGROUP_CPU, "cpu.rt_period_us", unless_zero},
+		{.format = NULL}},
 	{CGROUP_CPU_RT_RUNTIME, "cpu.realtimeRuntime",
-		{CGROUP_CPU, "cpu.rt_runtime_us", NULL, unless_zero}, {.format = NULL}},
-	{CGROUP_CPU_IDLE, "cpu.idle", {CGROUP_CPU, "cpu.idle", NULL, as_is},
-		{CGROUP_CPU, "cpu.idle", NULL, as_is}},
-	{CGROUP_MEMORY_LIMIT, "memory.limit",
-		{CGROUP_MEMORY, "memory.limit_in_bytes", NULL, unless_zero},
-		{CGROUP_MEMORY, "memory.max", NULL, max_if_negative}},
+		{CGROUP_CPU, "cpu.rt_runtime_us", unless_zero}, {.format = NULL}},
+	{CGROUP_CPU_IDLE, "cpu.idle", {CGROUP_CPU, "cpu.idle", as_is},
+		{CGROUP_CPU, "cpu.idle", as_is}},
+	{CGROUP_MEMORY_LIMIT, "memory.limit", {CGROUP_MEMORY, "memory.limit_in_bytes", unless_zero},
+		{CGROUP_MEMORY, "memory.max", max_if_negative}},
 	{CGROUP_MEMORY_SWAP, "memory.swap",
-		{CGROUP_MEMORY, "memory.memsw.limit_in_bytes", NULL, unless_zero},
-		{CGROUP_MEMORY, "memory.swap.max", NULL, swap_only}},
+		{CGROUP_MEMORY, "memory.memsw.limit_in_bytes", unless_zero},
+		{CGROUP_MEMORY, "memory.swap.max", swap_only}},
 	{CGROUP_MEMORY_RESERVATION, "memory.reservation",
-		{CGROUP_MEMORY, "memory.soft_limit_in_bytes", NULL, unless_zero},
-		{CGROUP_MEMORY, "memory.low", NULL, max_if_negative}},
-	{CGROUP_MEMORY_SWAPPINESS, "memory.swappiness",
-		{CGROUP_MEMORY, "memory.swappiness", NULL, as_is}, {.format = NULL}},
+		{CGROUP_MEMORY, "memory.soft_limit_in_bytes", unless_zero},
+		{CGROUP_MEMORY, "memory.low", max_if_negative}},
+	{CGROUP_MEMORY_SWAPPINESS, "memory.swappiness", {CGROUP_MEMORY, "memory.swappiness", as_is},
+		{.format = NULL}},
 	{CGROUP_MEMORY_NO_OOM_KILL, "memory.disableOOMKiller",
-		{CGROUP_MEMORY, "memory.oom_control", NULL, unless_zero}, {.format = NULL}},
-	{CGROUP_PIDS_LIMIT, "pids", {CGROUP_PIDS, "pids.max", NULL, max_unless_positive},
-		{CGROUP_PIDS, "pids.max", NULL, max_unless_positive}},
+		{CGROUP_MEMORY, "memory.oom_control", unless_zero}, {.format = NULL}},
+	{CGROUP_PIDS_LIMIT, "pids", {CGROUP_PIDS, "pids.max", max_unless_positive},
+		{CGROUP_PIDS, "pids.max", max_unless_positive}},
 	{CGROUP_BLKIO_WEIGHT, "blockIO.weight",
-		{CGROUP_BLKIO, "blkio.weight", "blkio.bfq.weight", unless_zero},
-		{CGROUP_IO, "io.weight", "io.bfq.weight", io_weight}},
+		{CGROUP_BLKIO, "blkio.weight", unless_zero, "blkio.bfq.weight"},
+		{CGROUP_IO, "io.weight", io_weight, "io.bfq.weight"}},
+	{CGROUP_BLKIO_LEAF_WEIGHT, "blockIO.leafWeight",
+		{CGROUP_BLKIO, "blkio.leaf_weight", unless_zero}, {.format = NULL}},
+	{CGROUP_MEMORY_KERNEL_TCP, "memory.kernelTCP",
+		{CGROUP_MEMORY, "memory.kmem.tcp.limit_in_bytes", unless_zero}, {.format = NULL}},
 };
 
 _Static_assert(ARRAY_LEN(rows) == _CGROUP_LIMIT_MAX, "one row per limit");
 
-/* The directory in which one version's controller works. */
-static const struct cgroup_dir *dir_of(const struct cgroup *cg, enum cgroup_controller c, bool v2)
+const struct cgroup_dir *cgroup_limit_dir(
+	const struct cgroup *cg, enum cgroup_controller c, bool v2)
 {
 	for (size_t i = 0; i < cg->n; i++)
 		if (cg->dirs[i].v2 == v2 && (cg->dirs[i].controllers & CGROUP_BIT(c)))
@@ -161,17 +177,36 @@ static const struct cgroup_dir *dir_of(const struct cgroup *cg, enum cgroup_cont
 	return NULL;
 }
 
-static int note(char ***notes, const char *name, struct err *err)
+int cgroup_limit_note(char ***notes, const char *name, struct err *err)
 {
 	int r = notes ? strv_append(notes, name) : 0;
 
 	return r < 0 ? err_sysf(err, -r, "limit %s", name) : 0;
 }
 
-static int write_refused(
+int cgroup_limit_refused(
 	int r, const char *dir, const char *file, const char *value, struct err *err)
 {
+	if (r == -EBUSY && str_has_prefix(file, "memory."))
+		return err_setf(err, ERR_PRECONDITION, EBUSY,
+			"writing \"%s\" to %s/%s: more than that is in use, and the kernel cannot "
+			"free "
+			"it",
+			value, dir, file);
 	return err_sysf(err, -r, "writing \"%s\" to %s/%s", value, dir, file);
+}
+
+static int put(const struct cgroup_dir *d, const struct limit_file *f, const char *value, int64_t v)
+{
+	int r = -ENOENT;
+
+	if (f->bfq) {
+		char plain[VALUE_MAX];
+
+		(void)snprintf(plain, sizeof(plain), "%" PRId64, v);
+		r = cgroup_file_put(d->path, f->bfq, plain);
+	}
+	return r == -ENOENT ? cgroup_file_put(d->path, f->file, value) : r;
 }
 
 /*
@@ -181,7 +216,7 @@ static int write_refused(
 static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 	const struct cgroup_limits *l, char ***notes, bool *again, struct err *err)
 {
-	const struct cgroup_dir *d = dir_of(cg, row->v1.controller, false);
+	const struct cgroup_dir *d = cgroup_limit_dir(cg, row->v1.controller, false);
 	const struct limit_file *f = &row->v1;
 	limit_format_fn *format;
 	char value[VALUE_MAX];
@@ -189,7 +224,7 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 
 	if (!d) {
 		f = &row->v2;
-		d = f->format ? dir_of(cg, f->controller, true) : NULL;
+		d = f->format ? cgroup_limit_dir(cg, f->controller, true) : NULL;
 	}
 	/* also for the host that has it not: "nothing to write" is nothing to complain about */
 	format = f->format ? f->format : row->v1.format;
@@ -202,20 +237,59 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 			"limit %s: %" PRId64 " does not go with the other limits", row->name,
 			l->value[row->which]);
 	if (!d)
-		return note(notes, row->name, err);
-	r = cgroup_file_put(d->path, f->file, value);
-	if (r == -ENOENT && f->alternative)
-		r = cgroup_file_put(d->path, f->alternative, value);
+		return cgroup_limit_note(notes, row->name, err);
+	r = put(d, f, value, l->value[row->which]);
 	if (r == -ENOENT)
-		return note(notes, row->name, err);
+		return cgroup_limit_note(notes, row->name, err);
 	if ((r == -EINVAL || r == -EBUSY) && again) {
 		*again = true;
 		return 0;
 	}
-	return r < 0 ? write_refused(r, d->path, f->file, value, err) : 0;
+	return r < 0 ? cgroup_limit_refused(r, d->path, f->file, value, err) : 0;
 }
 
-static int apply_numbers(
+/* A file of v2 with one or two numbers in it; "max" is -1. Returns how many there are. */
+static int read_numbers(const struct cgroup_dir *d, const char *file, int64_t v[2])
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX], *save = NULL;
+	int n = 0;
+
+	if (cgroup_file_path(path, sizeof(path), d->path, file) < 0 ||
+		file_read_at(AT_FDCWD, path, FILE_TEXT_MAX, &text, NULL, NULL) < 0)
+		return 0;
+	for (char *w = strtok_r(text, " \n", &save); w && n < 2; w = strtok_r(NULL, " \n", &save)) {
+		v[n] = -1;
+		if (!str_eq(w, "max") && num_parse_i64(w, 0, INT64_MAX, &v[n]) < 0)
+			return n;
+		n++;
+	}
+	return n;
+}
+
+/* v2 has two numbers in one file, or needs one to compute the other: what the caller leaves as it
+ * is, is read. */
+static void complete_pairs(const struct cgroup *cg, struct cgroup_limits *l)
+{
+	const struct cgroup_dir *cpu = cgroup_limit_dir(cg, CGROUP_CPU, true),
+				*memory = cgroup_limit_dir(cg, CGROUP_MEMORY, true);
+	bool quota = cgroup_limits_has(l, CGROUP_CPU_QUOTA) && l->value[CGROUP_CPU_QUOTA] != 0,
+	     period = cgroup_limits_has(l, CGROUP_CPU_PERIOD) && l->value[CGROUP_CPU_PERIOD] != 0;
+	int64_t v[2];
+
+	if (cpu && quota != period && read_numbers(cpu, "cpu.max", v) == 2) {
+		if (!quota)
+			cgroup_limits_set(l, CGROUP_CPU_QUOTA, v[0]);
+		else if (v[1] > 0)
+			cgroup_limits_set(l, CGROUP_CPU_PERIOD, v[1]);
+	}
+	if (memory && cgroup_limits_has(l, CGROUP_MEMORY_SWAP) &&
+		l->value[CGROUP_MEMORY_SWAP] > 0 && !cgroup_limits_has(l, CGROUP_MEMORY_LIMIT) &&
+		read_numbers(memory, "memory.max", v) == 1)
+		cgroup_limits_set(l, CGROUP_MEMORY_LIMIT, v[0]);
+}
+
+int cgroup_limits_apply_numbers(
 	const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes, struct err *err)
 {
 	struct cgroup_limits copy = *limits, *l = &copy;
@@ -229,6 +303,7 @@ static int apply_numbers(
 		own_swap = true; /* nobody asked, so nobody is told that it cannot be had */
 	}
 
+	complete_pairs(cg, l);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++)
 		if (cgroup_limits_has(l, rows[i].which))
 			r = apply_row(cg, &rows[i], l,
@@ -240,98 +315,12 @@ static int apply_numbers(
 	return r;
 }
 
-/* A file of the same name in both versions. */
-static int apply_cpuset(const struct cgroup *cg, const char *file, const char *value, char ***notes,
-	struct err *err)
-{
-	size_t i;
-	int r;
-
-	if (str_empty(value))
-		return 0;
-	if (!cgroup_has(cg, CGROUP_CPUSET, &i))
-		return note(notes, file, err);
-	r = cgroup_file_put(cg->dirs[i].path, file, value);
-	return r < 0 ? write_refused(r, cg->dirs[i].path, file, value, err) : 0;
-}
-
-/* "2MB", "1GB", "64KB": it becomes a part of a file name. */
-static bool is_page_size(const char *s)
-{
-	size_t digits = strspn(s, "0123456789");
-
-	return digits > 0 && digits < 8 && strchr("KMGT", s[digits]) && s[digits] &&
-	       str_eq(s + digits + 1, "B");
-}
-
-static int apply_hugetlb(
-	const struct cgroup *cg, const struct cgroup_hugetlb *h, char ***notes, struct err *err)
-{
-	char file[64], reserved[64], value[VALUE_MAX];
-	const char *suffix;
-	size_t i;
-	int r;
-
-	if (!is_page_size(h->page_size))
-		return err_setf(err, ERR_INVALID, EINVAL, "hugepage limit: \"%s\" is no page size",
-			h->page_size);
-	(void)snprintf(value, sizeof(value), "%" PRIu64, h->limit);
-	(void)snprintf(file, sizeof(file), "hugetlb.%s", h->page_size);
-	if (!cgroup_has(cg, CGROUP_HUGETLB, &i))
-		return note(notes, file, err);
-	suffix = cg->dirs[i].v2 ? "max" : "limit_in_bytes";
-	(void)snprintf(file, sizeof(file), "hugetlb.%s.%s", h->page_size, suffix);
-	(void)snprintf(reserved, sizeof(reserved), "hugetlb.%s.rsvd.%s", h->page_size, suffix);
-	r = cgroup_file_put(cg->dirs[i].path, file, value);
-	if (r == -ENOENT)
-		return note(notes, file, err);
-	if (r < 0)
-		return write_refused(r, cg->dirs[i].path, file, value, err);
-	r = cgroup_file_put(cg->dirs[i].path, reserved, value); /* not before Linux 5.7 */
-	if (r < 0 && r != -ENOENT)
-		return write_refused(r, cg->dirs[i].path, reserved, value, err);
-	return 0;
-}
-
-/* A key is a file name of a controller; of the core's files only the two limits. */
-static bool is_unified_key(const char *key)
-{
-	if (!strchr(key, '.') || key[0] == '.' || strchr(key, '/') || strlen(key) > UNIFIED_KEY_MAX)
-		return false;
-	return !str_has_prefix(key, "cgroup.") || str_eq(key, "cgroup.max.depth") ||
-	       str_eq(key, "cgroup.max.descendants");
-}
-
-static int apply_unified(
-	const struct cgroup *cg, const struct cgroup_unified *u, char ***notes, struct err *err)
-{
-	const struct cgroup_dir *d = cg->n > 0 ? &cg->dirs[cg->n - 1] : NULL;
-	int r;
-
-	if (!is_unified_key(u->key))
-		return err_setf(err, ERR_INVALID, EINVAL,
-			"linux.resources.unified: \"%.*s\" is no limit of cgroup v2",
-			UNIFIED_KEY_MAX, u->key);
-	if (!d || !d->v2)
-		return note(notes, u->key, err);
-	r = cgroup_file_put(d->path, u->key, u->value);
-	if (r == -ENOENT)
-		return note(notes, u->key, err);
-	return r < 0 ? write_refused(r, d->path, u->key, u->value, err) : 0;
-}
-
 int cgroup_limits_apply(
 	const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes, struct err *err)
 {
-	int r = apply_numbers(cg, limits, notes, err);
+	int r = cgroup_limits_apply_numbers(cg, limits, notes, err);
 
-	if (r == 0)
-		r = apply_cpuset(cg, "cpuset.cpus", limits->cpus, notes, err);
-	if (r == 0)
-		r = apply_cpuset(cg, "cpuset.mems", limits->mems, notes, err);
-	for (size_t i = 0; r == 0 && i < limits->n_hugetlb; i++)
-		r = apply_hugetlb(cg, &limits->hugetlb[i], notes, err);
-	for (size_t i = 0; r == 0 && i < limits->n_unified; i++)
-		r = apply_unified(cg, &limits->unified[i], notes, err);
-	return r;
+	if (r == 0 && limits->memory_kernel)
+		r = cgroup_limit_note(notes, "memory.kernel", err);
+	return r < 0 ? r : cgroup_limits_apply_lists(cg, limits, notes, err);
 }

@@ -26,8 +26,36 @@ enum cgroup_limit {
 	CGROUP_MEMORY_SWAPPINESS,  /* 0…100; v1 only */
 	CGROUP_MEMORY_NO_OOM_KILL, /* 1: disableOOMKiller; v1 only */
 	CGROUP_PIDS_LIMIT,         /* processes, <= 0: none */
+	CGROUP_MEMORY_KERNEL_TCP,  /* bytes, -1: none; v1 only */
 	CGROUP_BLKIO_WEIGHT,       /* 10…1000 */
+	CGROUP_BLKIO_LEAF_WEIGHT,  /* 10…1000; v1 only, kernels with CFQ */
 	_CGROUP_LIMIT_MAX
+};
+
+/* Limits of one block device each. */
+enum cgroup_block {
+	CGROUP_BLOCK_WEIGHT, /* 10…1000 */
+	CGROUP_BLOCK_READ_BPS,
+	CGROUP_BLOCK_WRITE_BPS,
+	CGROUP_BLOCK_READ_IOPS,
+	CGROUP_BLOCK_WRITE_IOPS,
+	_CGROUP_BLOCK_MAX
+};
+
+struct cgroup_block_value {
+	uint32_t major, minor;
+	uint64_t value; /* a rate per second; 0 takes a limit away */
+};
+
+struct cgroup_block_list {
+	const struct cgroup_block_value *v;
+	size_t n;
+};
+
+/* What one RDMA device gives; -1: as much as it has. */
+struct cgroup_rdma {
+	const char *device; /* "mlx5_1" */
+	int64_t handles, objects;
 };
 
 struct cgroup_hugetlb {
@@ -49,6 +77,11 @@ struct cgroup_limits {
 	size_t n_hugetlb;
 	const struct cgroup_unified *unified;
 	size_t n_unified;
+	struct cgroup_block_list block[_CGROUP_BLOCK_MAX];
+	const struct cgroup_rdma *rdma;
+	size_t n_rdma;
+	bool memory_kernel; /* memory.kernel is given: no kernel enforces it any more, it is noted
+			     */
 };
 
 #define CGROUP_LIMITS_INIT \
@@ -68,9 +101,15 @@ static inline bool cgroup_limits_has(const struct cgroup_limits *l, enum cgroup_
 }
 
 /*
- * Writes them. Names of what this host cannot enforce ("memory.swap", "pids", "hugetlb.2MB", a
- * unified key) are appended to *notes, a strv of the caller's; NULL: not wanted. A value that the
- * kernel refuses is an error that names file and value. May be called again on a running workload.
+ * Writes them, at the start of a workload and again while it runs; what is not set stays as it is.
+ * Half of a pair is completed from the cgroup: on v2 a quota without a period, and memory+swap
+ * without memory. Order is no matter of the caller's: where the kernel refuses one value beside
+ * another's old one (v1: memory and memory+swap), it is tried again behind the others.
+ *
+ * Names of what this host cannot enforce ("memory.swap", "pids", "hugetlb.2MB", a unified key) are
+ * appended to *notes, a strv of the caller's; NULL: not wanted. A value that the kernel refuses is
+ * an error that names file and value; what was written before it stays. `unified` is cgroup v2's:
+ * on a host with a v1 hierarchy every key is refused (ERR_PRECONDITION).
  */
 int cgroup_limits_apply(const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes,
 	struct err *err);

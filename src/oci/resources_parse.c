@@ -193,6 +193,46 @@ static int parse_block_io(const struct json_ref *o, struct oci_resources *res, s
 	return r;
 }
 
+/* An object of objects, by the names of devices. */
+static int parse_rdma(const struct json_ref *object, struct oci_resources *res, struct err *err)
+{
+	_cleanup_strv_ char **names = NULL;
+	struct json_ref all, one;
+	int r = json_get_keys(object, "rdma", OCI_LIST_MAX, &names, err);
+
+	if (r > 0)
+		r = json_get_object(object, "rdma", &all, err);
+	if (r <= 0)
+		return r;
+	res->rdma = calloc(strv_len(names) + 1, sizeof(*res->rdma));
+	if (!res->rdma)
+		return err_sysf(err, ENOMEM, "linux.resources.rdma");
+	for (size_t i = 0; names && names[i]; i++) {
+		static const struct oci_field fields[] = {
+			{.key = "hcaHandles",
+				.type = OCI_FIELD_U64,
+				.max = UINT32_MAX,
+				.offset = offsetof(struct oci_rdma, hca_handles)},
+			{.key = "hcaObjects",
+				.type = OCI_FIELD_U64,
+				.max = UINT32_MAX,
+				.offset = offsetof(struct oci_rdma, hca_objects)},
+		};
+		struct oci_rdma *rdma = &res->rdma[res->n_rdma];
+
+		r = json_get_object(&all, names[i], &one, err);
+		if (r <= 0)
+			return r < 0 ? r : oci_field_errorf(&all, names[i], err, "null");
+		if (str_dup(&rdma->device, names[i]) < 0)
+			return err_sysf(err, ENOMEM, "linux.resources.rdma");
+		res->n_rdma++;
+		r = oci_fields_parse(&one, fields, ARRAY_LEN(fields), rdma, err);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
 /* Keys of `unified` are names of files in the cgroup's directory. */
 static int parse_unified(const struct json_ref *object, struct oci_resources *res, struct err *err)
 {
@@ -223,7 +263,6 @@ int oci_resources_fill(const struct json_ref *object, struct oci_resources *res,
 	};
 	static const struct oci_field fields[] = {
 		FIELD("network", HAS, has_network),
-		FIELD("rdma", HAS, has_rdma),
 	};
 	int r = oci_fields_parse(object, fields, ARRAY_LEN(fields), res, err);
 
@@ -240,6 +279,8 @@ int oci_resources_fill(const struct json_ref *object, struct oci_resources *res,
 		if (r > 0)
 			r = parts[i].parse(&part, res, err);
 	}
+	if (r >= 0)
+		r = parse_rdma(object, res, err);
 	if (r >= 0)
 		r = parse_unified(object, res, err);
 	return r < 0 ? r : 0;
@@ -283,6 +324,9 @@ void oci_resources_done(struct oci_resources *resources)
 	free(r->blkio_write_bps.v);
 	free(r->blkio_read_iops.v);
 	free(r->blkio_write_iops.v);
+	for (size_t i = 0; i < r->n_rdma; i++)
+		free(r->rdma[i].device);
+	free(r->rdma);
 	json_pairs_free(r->unified, r->n_unified);
 	*r = (struct oci_resources)OCI_RESOURCES_INIT;
 }

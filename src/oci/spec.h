@@ -180,6 +180,12 @@ struct oci_block_devices {
 	size_t n;
 };
 
+/* One member of linux.resources.rdma. */
+struct oci_rdma {
+	char *device;
+	struct oci_u64 hca_handles, hca_objects;
+};
+
 /* Cgroup limits, as the specification has them; unset = leave alone. -1 means unlimited. */
 struct oci_resources {
 	struct oci_device_rule *devices;
@@ -203,7 +209,10 @@ struct oci_resources {
 	struct oci_block_devices blkio_weight_device, blkio_read_bps, blkio_write_bps,
 		blkio_read_iops, blkio_write_iops;
 
-	bool has_network, has_rdma; /* net_cls, net_prio, rdma: not enforced anywhere */
+	struct oci_rdma *rdma;
+	size_t n_rdma;
+
+	bool has_network; /* net_cls, net_prio: refused by name */
 
 	struct json_pair *unified; /* cgroup v2 file → text */
 	size_t n_unified;

@@ -276,7 +276,6 @@ static int check_unsupported(const struct oci_spec *s, struct err *err)
 		{s->has_net_devices, "linux.netDevices"},
 		{s->has_memory_policy, "linux.memoryPolicy"},
 		{s->resources.has_network, "linux.resources.network (net_cls, net_prio)"},
-		{s->resources.has_rdma, "linux.resources.rdma"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {

@@ -104,7 +104,7 @@ static int step_first_cpus(struct init *in, UNUSED struct err *err)
 static int step_limits(struct init *in, struct err *err)
 {
 	_cleanup_strv_ char **notes = NULL;
-	int r = cgroup_limits_apply(&in->loaded.cgroup, &in->plan.limits, &notes, err);
+	int r = cgroup_limits_apply(&in->loaded.cgroup, &in->plan.resources.limits, &notes, err);
 
 	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
 		init_note(in, "linux.resources: %s cannot be enforced here, continuing without it",

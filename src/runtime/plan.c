@@ -102,8 +102,7 @@ void plan_done(struct plan *plan)
 {
 	if (!plan)
 		return;
-	free(plan->hugetlb);
-	free(plan->unified);
+	resources_done(&plan->resources);
 	free(plan->device_rules);
 	mount_ops_done(&plan->ops);
 	*plan = (struct plan)PLAN_INIT;

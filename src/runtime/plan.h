@@ -12,7 +12,6 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/devices.h"
 #include "cgroup/host.h"
-#include "cgroup/limits.h"
 #include "conf/settings.h"
 #include "confine/caps.h"
 #include "confine/creds.h"
@@ -21,6 +20,7 @@
 #include "mount/group.h"
 #include "mount/op.h"
 #include "oci/spec.h"
+#include "resources/resources.h"
 #include "store/layout.h"
 
 /* All borrowed; the plan points into them and must not outlive them. */
@@ -61,9 +61,7 @@ struct plan {
 	bool privileged; /* as containerd expresses it: all capabilities, nothing masked, /sys
 			  * writable
 			  */
-	struct cgroup_limits limits;
-	struct cgroup_hugetlb *hugetlb;
-	struct cgroup_unified *unified;
+	struct resources resources;
 	struct cgroup_device_rule *device_rules;
 	size_t n_device_rules;
 	bool devices_restricted; /* the rules forbid something */
@@ -95,9 +93,9 @@ struct plan {
 	uint16_t console_width, console_height;
 };
 
-#define PLAN_INIT                \
-	{                        \
-		.hugetlb = NULL, \
+#define PLAN_INIT                     \
+	{                             \
+		.device_rules = NULL, \
 	}
 
 /*

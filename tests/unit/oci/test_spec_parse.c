@@ -46,7 +46,8 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 		"\"limit\":"
 		"4096}],\"blockIO\":{\"weight\":500,\"weightDevice\":[{\"major\":8,\"minor\":1,"
 		"\"weight\":10}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":7}]},"
-		"\"unified\":{\"memory.high\":\"max\"},\"rdma\":{}},\"intelRdt\":{},\"mountLabel\":"
+		"\"unified\":{\"memory.high\":\"max\"},\"rdma\":{\"mlx5_1\":{\"hcaHandles\":3}}},"
+		"\"intelRdt\":{},\"mountLabel\":"
 		"\"m\""
 		",\"personality\":{\"domain\":\"LINUX32\",\"flags\":[\"X\"]},\"timeOffsets\":{}},"
 		"\"vm\":{},\"unknown\":[{\"x\":1.5}]}";
@@ -89,7 +90,10 @@ Test(oci_spec_parse, reads_the_fields_that_no_sample_has)
 	cr_assert_eq(s.resources.blkio_weight_device.v[0].value, 10);
 	cr_assert_eq(s.resources.blkio_read_bps.v[0].value, 7);
 	cr_assert_str_eq(s.resources.unified[0].value, "max");
-	cr_assert(s.resources.has_rdma && !s.resources.has_network);
+	cr_assert(!s.resources.has_network);
+	cr_assert_eq(s.resources.n_rdma, 1);
+	cr_assert_str_eq(s.resources.rdma[0].device, "mlx5_1");
+	cr_assert(s.resources.rdma[0].hca_handles.set && !s.resources.rdma[0].hca_objects.set);
 	cr_assert(s.has_intel_rdt && s.has_time_offsets && s.has_other_platform);
 	cr_assert_str_eq(s.personality, "LINUX32");
 	cr_assert_eq(strv_len(s.personality_flags), 1);

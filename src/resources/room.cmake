@@ -1,0 +1,1 @@
+reaper_room(resources DEPS base oci cgroup)
