@@ -34,6 +34,7 @@ struct toml_parser {
 struct toml_part {
 	const char *text;
 	size_t len;
+	size_t at; /* where it stands */
 	bool escaped;
 };
 
@@ -53,8 +54,10 @@ struct toml_node *toml_lookup(
 int toml_note_comment(struct toml_doc *doc, struct toml_comment c);
 int toml_note_header(struct toml_doc *doc, struct toml_header h);
 
-/* An error at the parser's line. */
-int toml_fail(struct toml_parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* An error at a byte of the text; names its line and column. */
+int toml_fail_at(struct toml_parser *p, size_t at, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* … at the parser's position. */
+#define toml_fail(p, ...) toml_fail_at((p), (p)->pos, __VA_ARGS__)
 
 /* The byte `ahead` of the position, -1 at the end. */
 static inline int toml_peek(const struct toml_parser *p, size_t ahead)

@@ -159,17 +159,11 @@ static size_t token_length(const struct toml_parser *p)
 	return n;
 }
 
-int toml_read_scalar(struct toml_parser *p, struct toml_node *node)
+/* The position stays at the token's begin, for the errors. */
+static int read_token(struct toml_parser *p, const char *s, size_t len, struct toml_node *node)
 {
-	const char *s = p->text + p->pos;
-	size_t len = token_length(p);
 	int r;
 
-	if (len == 0 && toml_peek(p, 0) > ' ' && toml_peek(p, 0) < 0x7f)
-		return toml_fail(p, "'%c' where a value should be", toml_peek(p, 0));
-	if (len == 0)
-		return toml_fail(p, "value is missing");
-	p->pos += len;
 	if ((len == 4 && memcmp(s, "true", 4) == 0) || (len == 5 && memcmp(s, "false", 5) == 0)) {
 		node->type = TOML_BOOL;
 		node->boolean = s[0] == 't';
@@ -185,4 +179,19 @@ int toml_read_scalar(struct toml_parser *p, struct toml_node *node)
 				      : 2,
 			node);
 	return read_decimal(p, s, len, node);
+}
+
+int toml_read_scalar(struct toml_parser *p, struct toml_node *node)
+{
+	size_t len = token_length(p);
+	int r;
+
+	if (len == 0 && toml_peek(p, 0) > ' ' && toml_peek(p, 0) < 0x7f)
+		return toml_fail(p, "'%c' where a value should be", toml_peek(p, 0));
+	if (len == 0)
+		return toml_fail(p, "value is missing");
+	r = read_token(p, p->text + p->pos, len, node);
+	if (r == 0)
+		p->pos += len;
+	return r;
 }

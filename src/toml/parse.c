@@ -10,15 +10,25 @@
 #include "base/cleanup.h"
 #include "toml/impl.h"
 
-int toml_fail(struct toml_parser *p, const char *fmt, ...)
+int toml_fail_at(struct toml_parser *p, size_t at, const char *fmt, ...)
 {
+	unsigned line = 1, column = 1;
 	char text[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_setf(p->err, ERR_INVALID, EINVAL, "%s, line %u: %s", p->what, p->line, text);
+	for (size_t i = 0; i < at; i++) {
+		if (p->text[i] == '\n') {
+			line++;
+			column = 1;
+		} else if ((p->text[i] & 0xc0) != 0x80) { /* characters, not bytes */
+			column++;
+		}
+	}
+	return err_setf(p->err, ERR_INVALID, EINVAL, "%s, line %u, column %u: %s", p->what, line,
+		column, text);
 }
 
 /* The bytes of one comment: text, tabs, and with TOML_LENIENT what containerd 1.x lets pass. */
@@ -29,12 +39,12 @@ static int check_comment(struct toml_parser *p, size_t begin, size_t end)
 		size_t n = toml_utf8(p->text + i, end - i);
 
 		if (c == '\0')
-			return toml_fail(p, "NUL byte");
+			return toml_fail_at(p, i, "NUL byte");
 		if (c == '\r')
-			return toml_fail(p, "carriage return without a line feed");
+			return toml_fail_at(p, i, "carriage return without a line feed");
 		if (n == 0 || (c < 0x20 && c != '\t') || c == 0x7f) {
 			if (!(p->flags & TOML_LENIENT))
-				return toml_fail(p, "byte 0x%02x in a comment", c);
+				return toml_fail_at(p, i, "byte 0x%02x in a comment", c);
 			if (p->doc->foreign_line == 0)
 				p->doc->foreign_line = p->line;
 			n = 1;
@@ -149,11 +159,13 @@ int toml_read_key(struct toml_parser *p, struct toml_key *ret)
 {
 	ret->n = 0;
 	for (;;) {
+		size_t at;
 		int c, r;
 
 		if (ret->n == ARRAY_LEN(ret->parts))
 			return toml_fail(p, "key of more than %zu parts", ARRAY_LEN(ret->parts));
 		skip_blanks(p);
+		at = p->pos;
 		c = toml_peek(p, 0);
 		if (c == '"' || c == '\'')
 			r = toml_read_string(p, false, &ret->parts[ret->n]);
@@ -161,7 +173,7 @@ int toml_read_key(struct toml_parser *p, struct toml_key *ret)
 			r = read_bare(p, &ret->parts[ret->n]);
 		if (r < 0)
 			return r;
-		ret->n++;
+		ret->parts[ret->n++].at = at;
 		skip_blanks(p);
 		if (toml_peek(p, 0) != '.')
 			return 0;
@@ -185,8 +197,8 @@ static int header_step(struct toml_parser *p, struct toml_node *at, const struct
 	if (n->type == TOML_ARRAY && (n->flags & TOML_TABLES))
 		n = n->last;
 	if (n->type != TOML_TABLE || (n->flags & TOML_INLINE))
-		return toml_fail(
-			p, "\"%s\" is a value since line %u, not a table", part->text, n->line);
+		return toml_fail_at(p, part->at, "\"%s\" is a value since line %u, not a table",
+			part->text, n->line);
 	*ret = n;
 	return 0;
 }
@@ -197,8 +209,8 @@ static int open_table(struct toml_parser *p, struct toml_node *at, const struct 
 	struct toml_node *n = toml_lookup(p->doc, at, part->text, part->len);
 
 	if (n && (n->type != TOML_TABLE || !(n->flags & TOML_IMPLICIT)))
-		return toml_fail(p, "\"%s\" is defined a second time (first in line %u)",
-			part->text, n->line);
+		return toml_fail_at(p, part->at,
+			"\"%s\" is defined a second time (first in line %u)", part->text, n->line);
 	if (!n)
 		n = toml_add(p->doc, at, part, TOML_TABLE);
 	if (!n)
@@ -214,8 +226,8 @@ static int open_array_table(struct toml_parser *p, struct toml_node *at,
 	struct toml_node *n = toml_lookup(p->doc, at, part->text, part->len), *item;
 
 	if (n && (n->type != TOML_ARRAY || !(n->flags & TOML_TABLES)))
-		return toml_fail(
-			p, "\"%s\" is no array of tables (see line %u)", part->text, n->line);
+		return toml_fail_at(p, part->at, "\"%s\" is no array of tables (see line %u)",
+			part->text, n->line);
 	if (!n) {
 		n = toml_add(p->doc, at, part, TOML_ARRAY);
 		if (n) {

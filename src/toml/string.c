@@ -200,7 +200,7 @@ static size_t string_bound(const struct toml_parser *p, int quote, bool multi)
 int toml_read_string(struct toml_parser *p, bool multi, struct toml_part *ret)
 {
 	int quote = toml_peek(p, 0);
-	uint32_t first_line = p->line;
+	size_t begin = p->pos;
 	bool escaped = false;
 	size_t len = 0;
 	char *out;
@@ -221,8 +221,7 @@ int toml_read_string(struct toml_parser *p, bool multi, struct toml_part *ret)
 		int c = toml_peek(p, 0), r;
 
 		if (c < 0) {
-			p->line = first_line;
-			return toml_fail(p, "string is never closed");
+			return toml_fail_at(p, begin, "string is never closed");
 		}
 		if (c == quote && multi) {
 			size_t run = quote_run(p, quote, 5);

@@ -19,8 +19,9 @@ static int dotted_step(struct toml_parser *p, struct toml_node *at, const struct
 		n->end = p->pos;
 	} else if (n->type != TOML_TABLE || !(n->flags & (TOML_DOTTED | TOML_IMPLICIT)) ||
 		   (n->flags & TOML_INLINE)) {
-		return toml_fail(p, "\"%s\" cannot be extended: it is complete since line %u",
-			part->text, n->line);
+		return toml_fail_at(p, part->at,
+			"\"%s\" cannot be extended: it is complete since line %u", part->text,
+			n->line);
 	}
 	/* a parent that only headers had implied belongs to this key from now on */
 	n->flags = (uint8_t)((n->flags & ~TOML_IMPLICIT) | TOML_DOTTED);
@@ -48,8 +49,9 @@ int toml_read_pair(struct toml_parser *p, struct toml_node *table)
 	last = &key.parts[key.n - 1];
 	node = toml_lookup(p->doc, table, last->text, last->len);
 	if (node)
-		return toml_fail(p, "key \"%s\" is defined a second time (first in line %u)",
-			last->text, node->line);
+		return toml_fail_at(p, last->at,
+			"key \"%s\" is defined a second time (first in line %u)", last->text,
+			node->line);
 	node = toml_add(p->doc, table, last, TOML_BOOL);
 	if (!node)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);

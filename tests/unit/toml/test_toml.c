@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "toml/json.h"
+#include "support/toml/json.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -72,29 +72,30 @@ Test(toml, knows_the_version_however_it_is_written)
 	}
 }
 
-Test(toml, refuses_and_names_the_line)
+Test(toml, refuses_and_names_line_and_column)
 {
 	static const struct {
 		const char *text, *error;
 	} files[] = {
 		{"a = 1\n[plugins]\nx = 1\n[plugins]\n",
-			"line 4: \"plugins\" is defined a second time (first in line 2)"},
-		{"['a']\n[\"a\"]\n", "line 2: \"a\" is defined a second time"},
-		{"a = 1\na = 2", "line 2: key \"a\" is defined a second time (first in line 1)"},
-		{"r = { a = {} }\n[r.b]\n", "line 2: \"r\" is a value since line 1"},
-		{"[r]\nx = 1\n[[r]]\n", "line 3: \"r\" is no array of tables"},
-		{"a = \"x\nb = 2", "line 1: string is not closed on its line"},
-		{"\na = '''x\ny", "line 2: string is never closed"},
+			"line 4, column 2: \"plugins\" is defined a second time (first in line 2)"},
+		{"['a']\n[\"a\"]\n", "line 2, column 2: \"a\" is defined a second time"},
+		{"a = 1\na = 2",
+			"line 2, column 1: key \"a\" is defined a second time (first in line 1)"},
+		{"r = { a = {} }\n[r.b]\n", "line 2, column 2: \"r\" is a value since line 1"},
+		{"[r]\nx = 1\n[[r]]\n", "line 3, column 3: \"r\" is no array of tables"},
+		{"a = \"x\nb = 2", "line 1, column 7: string is not closed on its line"},
+		{"\na = '''x\ny", "line 2, column 5: string is never closed"},
 		{"a = [1, 2\n", "array without"},
-		{"[a\n", "line 1: header without its closing ]"},
-		{"]\n", "line 1: a key is missing"},
+		{"[a\n", "line 1, column 3: header without its closing ]"},
+		{"]\n", "line 1, column 1: a key is missing"},
 		{"a = { b = 1,\n c = 2 }\n", "an inline table must stand on one line"},
-		{"a = 1\rb = 2\n", "line 1: carriage return without a line feed"},
+		{"a = 1\rb = 2\n", "line 1, column 6: carriage return without a line feed"},
 		{"a = yes\n", "\"yes\" is no value (strings need quotes)"},
 		{"a = 1 b = 2\n", "unexpected text behind the end"},
-		{"{{ template \"base\" . }}\n", "line 1: a key is missing"},
-		{"\xef\xbb\xbfversion = 2\n", "line 1: byte order mark"},
-		{"# Gr\xfc\xdf\x65\n", "line 1: byte 0xfc in a comment"},
+		{"{{ template \"base\" . }}\n", "line 1, column 1: a key is missing"},
+		{"\xef\xbb\xbfversion = 2\n", "line 1, column 1: byte order mark"},
+		{"# Gr\xfc\xdf\x65\n", "line 1, column 5: byte 0xfc in a comment"},
 		{"a = 99999999999999999999", "larger than 64 bits"},
 	};
 

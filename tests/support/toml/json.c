@@ -1,4 +1,4 @@
-#include "toml/json.h"
+#include "support/toml/json.h"
 
 #include <inttypes.h>
 #include <math.h>

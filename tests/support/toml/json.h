@@ -1,4 +1,4 @@
-/* The reader's result in the tagged JSON of toml-lang's toml-test suite. */
+/* The reader's result in the tagged JSON of toml-lang's toml-test suite; for tests only. */
 #pragma once
 
 #include "base/buf.h"
