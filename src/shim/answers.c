@@ -158,6 +158,20 @@ void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t
 		free(anys[i].value.data);
 }
 
+void answer_stats(struct ttrpc_call *call, struct stats *stats)
+{
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+	Task__StatsResponse response = TASK__STATS_RESPONSE__INIT;
+
+	any.type_url = text(stats->type_url);
+	any.value.data = stats->data;
+	any.value.len = stats->len;
+	response.stats = &any;
+	ttrpc_call_reply(call, &response.base);
+	free(stats->data);
+	stats->data = NULL;
+}
+
 void answer_create_event(const struct container *c)
 {
 	Containerd__Events__TaskIO io = CONTAINERD__EVENTS__TASK_IO__INIT;

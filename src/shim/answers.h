@@ -4,6 +4,7 @@
 
 #include "shim/container.h"
 #include "shim/process.h"
+#include "shim/stats.h"
 #include "ttrpc/server.h"
 
 /* Answers everybody who waits for the end of a process that has ended. */
@@ -15,6 +16,9 @@ void answer_state(struct ttrpc_call *call, const struct process *p);
 void answer_empty(struct ttrpc_call *call);
 void answer_deleted(struct list *calls, const struct exit_info *exit);
 void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t *pids, size_t n);
+
+/* StatsResponse; frees what the stats hold. */
+void answer_stats(struct ttrpc_call *call, struct stats *stats);
 
 /* The events of contract §4.2. */
 void answer_create_event(const struct container *c);

@@ -208,6 +208,23 @@ static void on_pids(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 		answer_pids(call, c, pids, n);
 }
 
+static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__StatsRequest *request = (const Task__StatsRequest *)message;
+	struct shim *shim = ctx;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+	struct stats stats;
+
+	if (!find(ctx, call, request->id, "", &c, &p))
+		return;
+	if (stats_collect(&c->cgroup, shim->cgroup_host.mode, &stats, &err) < 0)
+		fail(call, &err);
+	else
+		answer_stats(call, &stats);
+}
+
 /* Liveness probe: never fails, whatever the id (contract §3.2). */
 static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
@@ -249,7 +266,7 @@ static const struct ttrpc_method task_methods[] = {
 	{"CloseIO", &task__close_iorequest__descriptor, on_close_io},
 	{"Update", &task__update_task_request__descriptor, on_unimplemented},
 	{"Wait", &task__wait_request__descriptor, on_wait},
-	{"Stats", &task__stats_request__descriptor, on_unimplemented},
+	{"Stats", &task__stats_request__descriptor, on_stats},
 	{"Connect", &task__connect_request__descriptor, on_connect},
 	{"Shutdown", &task__shutdown_request__descriptor, on_shutdown},
 };

@@ -10,6 +10,7 @@ from wire import Schema
 PROTO = pathlib.Path(__file__).parent / "proto"
 TTRPC = Schema(PROTO / "ttrpc.proto")
 TASK = Schema(PROTO / "task.proto")
+METRICS = {s.package: s for s in (Schema(PROTO / "metrics_v1.proto"), Schema(PROTO / "metrics_v2.proto"))}
 
 REQUEST, RESPONSE, DATA = 1, 2, 3
 MAX_DATA = 4 << 20
@@ -20,7 +21,7 @@ EXHAUSTED, PRECONDITION, UNIMPLEMENTED, INTERNAL = 8, 9, 12, 13
 REQUESTS = {"Create": "CreateTaskRequest", "Exec": "ExecProcessRequest", "Update": "UpdateTaskRequest",
             "Checkpoint": "CheckpointTaskRequest"}  # fmt: skip
 RESPONSES = {"Create": "CreateTaskResponse"}
-ANSWERED = {"Start", "Delete", "State", "Pids", "Wait", "Connect"}
+ANSWERED = {"Start", "Delete", "State", "Pids", "Wait", "Connect", "Stats"}
 
 
 class RpcError(Exception):
@@ -28,6 +29,13 @@ class RpcError(Exception):
         super().__init__(f"code {code}: {message}")
         self.code = code
         self.message = message
+
+
+def metrics(answer):
+    """The Metrics of a StatsResponse, and which: "v1" or "v2"."""
+    package, _, name = answer.stats.type_url.rpartition(".")
+    assert name == "Metrics" and package in METRICS, answer.stats.type_url
+    return METRICS[package].decode(name, answer.stats.value), package.rpartition(".")[2]
 
 
 def frame(stream, kind, data, flags=0):
