@@ -157,6 +157,22 @@ static int member(const struct json_ref *object, const char *key, enum json_type
 
 /* ---- reading ---- */
 
+int json_only_members(
+	const struct json_ref *object, const char *const *names, size_t n, struct err *err)
+{
+	json_object_object_foreach(object->value, key, value)
+	{
+		size_t i = 0;
+
+		(void)value;
+		while (i < n && strcmp(names[i], key) != 0)
+			i++;
+		if (i == n)
+			return REFUSE(object, err, "%.80s: not known here", key);
+	}
+	return 0;
+}
+
 bool json_has(const struct json_ref *object, const char *key)
 {
 	struct json_object *v;

@@ -59,6 +59,10 @@ int json_errorf(const struct json_ref *ref, struct err *err, const char *fmt, ..
 /* Whether the object has a member of this name that is not null. */
 bool json_has(const struct json_ref *object, const char *key);
 
+/* -EINVAL with the name of the first member that is not among these. */
+int json_only_members(
+	const struct json_ref *object, const char *const *names, size_t n, struct err *err);
+
 /* A member that is an object or an array. *ret_ref points to `object`, which must stay in place. */
 int json_get_object(
 	const struct json_ref *object, const char *key, struct json_ref *ret_ref, struct err *err);

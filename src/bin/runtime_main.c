@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "oci/features.h"
 #include "oci/spec.h"
+#include "runtime/hook_stage.h"
 #include "runtime/init.h"
 #include "runtime/load.h"
 #include "runtime/plan.h"
@@ -17,7 +18,7 @@ enum { EXIT_USAGE = 2 };
 
 /* All options of all commands; each command says which it wants. */
 struct options {
-	const char *bundle, *id, *ns, *exec_id;
+	const char *bundle, *id, *ns, *exec_id, *stage, *pid;
 };
 
 struct command {
@@ -26,13 +27,27 @@ struct command {
 	int (*run)(const struct options *o, char *const *env);
 };
 
-enum { OPT_BUNDLE = 1, OPT_ID = 2, OPT_NAMESPACE = 4, OPT_EXEC = 8 };
+enum {
+	OPT_BUNDLE = 1,
+	OPT_ID = 2,
+	OPT_NAMESPACE = 4,
+	OPT_EXEC = 8,
+	OPT_STAGE = 16,
+	OPT_PID = 32,
+};
 
 static int run_init(const struct options *o, char *const *env)
 {
 	struct init_args args = {o->bundle, o->id, o->ns, o->exec_id};
 
 	return runtime_init(&args, env);
+}
+
+static int run_hooks(const struct options *o, UNUSED char *const *env)
+{
+	const struct hook_stage_args args = {o->bundle, o->id, o->stage, o->pid};
+
+	return runtime_hook_stage(&args);
 }
 
 static int fail(const struct err *err)
@@ -89,6 +104,9 @@ static const struct command commands[] = {
 	{"init", "init --bundle DIR --id ID --namespace NS [--exec ID]",
 		"becomes the workload; only for the shim", OPT_BUNDLE | OPT_ID | OPT_NAMESPACE,
 		OPT_EXEC, run_init},
+	{"hooks", "hooks --bundle DIR --id ID --namespace NS --stage STAGE",
+		"runs hooks of the spec; only for the shim",
+		OPT_BUNDLE | OPT_ID | OPT_NAMESPACE | OPT_STAGE, OPT_PID, run_hooks},
 	{"plan", "plan --bundle DIR", "says what would be done with a bundle", OPT_BUNDLE,
 		OPT_ID | OPT_NAMESPACE, run_plan},
 	{"features", "features", "what this runtime can do, as OCI features JSON", 0, 0,
@@ -126,6 +144,8 @@ static int parse_options(
 		{"--id", &o.id, OPT_ID, true},
 		{"--namespace", &o.ns, OPT_NAMESPACE, true},
 		{"--exec", &o.exec_id, OPT_EXEC, true},
+		{"--stage", &o.stage, OPT_STAGE, true},
+		{"--pid", &o.pid, OPT_PID, true},
 	};
 	unsigned seen = 0;
 

@@ -98,12 +98,14 @@ static int put_linux(struct json_object *o)
 
 int oci_features_write(enum json_style style, char **ret_text, size_t *ret_len, struct err *err)
 {
-	static const char *const no_hooks[] = {NULL};
+	const char *hooks[_OCI_HOOK_MAX + 1] = {NULL};
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	int r = json_put_str(o, "ociVersionMin", OCI_VERSION_MIN);
 
 	r |= json_put_str(o, "ociVersionMax", OCI_VERSION_MAX);
-	r |= put_list(o, "hooks", no_hooks);
+	for (size_t i = 0; i < _OCI_HOOK_MAX; i++)
+		hooks[i] = oci_hook_name((enum oci_hook_point)i);
+	r |= put_list(o, "hooks", hooks);
 	r |= put_list(o, "mountOptions", mount_options);
 	r |= put_linux(o);
 	if (r < 0 || json_write(o, style, ret_text, ret_len) < 0)

@@ -3,9 +3,8 @@
  * execs the runtime; the runtime prepares everything, reports, waits at the gate and becomes the
  * workload by exec. One process all along.
  *
- *   reaper-runtime init --bundle DIR --id ID --namespace NS              the container's first
- * process reaper-runtime init --bundle DIR --id ID --namespace NS --exec ID    a further process in
- * it
+ *   reaper-runtime init --bundle DIR --id ID --namespace NS            the first process
+ *   reaper-runtime init --bundle DIR --id ID --namespace NS --exec ID  a further one in it
  *
  * The child starts in the shim's mount, network … namespaces (so that volume sources and
  * /proc/PID/ns/… paths are the host's), but already in its pid namespace, and with CLOEXEC on
@@ -27,7 +26,7 @@ enum {
 	INIT_FD_PROCESS = 5, /* --exec only: memfd with the OCI process object as JSON */
 };
 
-enum { INIT_CONTRACT_VERSION = 1 };
+enum { INIT_CONTRACT_VERSION = 2 };
 
 /* From init to the shim. EOF after INIT_READY and the gate means: the workload's program was
  * exec'd. */
@@ -39,6 +38,8 @@ enum init_message_type {
 			    behind it: of Start */
 	INIT_NOTE = 4, /* `err.text` says what is not as the spec has it although the start goes on:
 			  for the log; any number of them before INIT_READY */
+	INIT_PREPARED = 5, /* namespaces and view are there: the hooks of the runtime's namespaces
+			      run now; waiting for INIT_GO_ON. Only when the spec has such hooks */
 };
 
 struct init_message {
@@ -49,7 +50,18 @@ struct init_message {
 
 /* From the shim to init: this byte opens the gate. EOF instead means the shim is gone: init exits
  * without running anything. */
-enum { INIT_GATE_OPEN = 'G' };
+enum { INIT_GATE_OPEN = 'G', INIT_GO_ON = 'H' };
+
+/*
+ * reaper-runtime hooks --bundle DIR --id ID --namespace NS --stage STAGE [--pid PID]
+ *
+ * runs the hooks of the runtime's namespaces (config.md#posix-platform-hooks) in the shim's or
+ * `delete`'s: descriptor INIT_FD_CONTROL takes INIT_NOTE, then INIT_READY or INIT_FAILED. When its
+ * other end is closed the running hook is killed.
+ */
+#define HOOK_STAGE_CREATE    "create" /* prestart, then createRuntime */
+#define HOOK_STAGE_POSTSTART "poststart"
+#define HOOK_STAGE_POSTSTOP  "poststop"
 
 /* Exit statuses of init itself, when no program was run: as a shell has them. */
 enum { INIT_EXIT_FAILED = 128, INIT_EXIT_NOT_FOUND = 127, INIT_EXIT_CANNOT_EXEC = 126 };

@@ -145,13 +145,28 @@ static int check_mounts(const struct oci_spec *s, struct err *err)
 	return 0;
 }
 
+static int check_hook(const struct oci_hook *h, struct err *err)
+{
+	if (h->path[0] != '/')
+		return INVALID(err, "path: \"%.200s\": must be absolute", h->path);
+	for (size_t i = 0; h->env && h->env[i]; i++) {
+		if (h->env[i][0] == '=' || !strchr(h->env[i], '='))
+			return INVALID(
+				err, "env[%zu]: \"%.80s\": must be NAME=VALUE", i, h->env[i]);
+	}
+	return 0;
+}
+
 static int check_hooks(const struct oci_spec *s, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(s->hooks); i++) {
-		if (s->hooks[i].n > 0)
-			return UNSUPPORTED(err,
-				"hooks.%s: %.200s: hooks are not supported by this version",
-				oci_hook_name((enum oci_hook_point)i), s->hooks[i].v[0].path);
+		for (size_t j = 0; j < s->hooks[i].n; j++) {
+			int r = check_hook(&s->hooks[i].v[j], err);
+
+			if (r < 0)
+				return err_wrapf(err, "hooks.%s[%zu]",
+					oci_hook_name((enum oci_hook_point)i), j);
+		}
 	}
 	return 0;
 }

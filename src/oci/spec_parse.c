@@ -88,6 +88,9 @@ static int parse_hooks(const struct json_ref *root, struct oci_spec *spec, struc
 	struct json_ref hooks;
 	int r = json_get_object(root, "hooks", &hooks, err);
 
+	/* a point that is not known here would be passed over in silence */
+	if (r > 0 && json_only_members(&hooks, hook_names, _OCI_HOOK_MAX, err) < 0)
+		return -EINVAL;
 	for (size_t i = 0; r > 0 && i < _OCI_HOOK_MAX; i++) {
 		r = oci_array_parse(&hooks, hook_names[i], OCI_LIST_MAX, sizeof(struct oci_hook),
 			parse_hook, (void **)&spec->hooks[i].v, &spec->hooks[i].n, err);

@@ -344,31 +344,18 @@ static const struct init_step steps[] = {
 	{"ready", step_ready},
 };
 
-/* 1: open, 0: the shim is gone, or -errno. */
-static int wait_at_gate(struct init *in, struct err *err)
-{
-	char byte = 0;
-	int fd = -EBADF;
-	ssize_t n = fd_recv(in->control, &byte, 1, &fd);
-
-	fd_close(&fd);
-	if (n == 0 || n == -ECONNRESET)
-		return 0;
-	if (n < 0)
-		return err_sysf(err, (int)-n, "waiting for the start");
-	if (byte != INIT_GATE_OPEN)
-		return err_setf(err, ERR_INVALID, EBADMSG, "unknown message from the shim");
-	return 1;
-}
-
 int become_workload(struct init *in, struct err *err)
 {
 	int r = init_run_steps(in, steps, ARRAY_LEN(steps), err);
 
 	if (r < 0)
 		return r;
-	r = wait_at_gate(in, err);
+	r = init_await(in, INIT_GATE_OPEN, err);
 	if (r <= 0)
+		return r;
+	/* with the rights of the workload, as runc runs them */
+	r = init_run_hooks(in, OCI_HOOK_START_CONTAINER, err);
+	if (r < 0)
 		return r;
 	/* last of all. A filter that forbids the control socket hides the reason when the exec
 	   fails after it: the command was resolved above, so that little is left that can fail. */

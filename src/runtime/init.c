@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/devices.h"
@@ -18,6 +19,7 @@
 #include "confine/sched.h"
 #include "oci/init_contract.h"
 #include "runtime/become.h"
+#include "runtime/hooks.h"
 #include "runtime/init_state.h"
 
 int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd)
@@ -40,6 +42,46 @@ void init_note(const struct init *in, const char *fmt, ...)
 	va_end(ap);
 	(void)err_setf(&note, ERR_NONE, EIO, "%s", text);
 	(void)init_send(in, INIT_NOTE, &note, -EBADF); /* a shim that is gone reads no log either */
+}
+
+int init_await(const struct init *in, char expected, struct err *err)
+{
+	char byte = 0;
+	int fd = -EBADF;
+	ssize_t n = fd_recv(in->control, &byte, 1, &fd);
+
+	fd_close(&fd);
+	if (n == 0 || n == -ECONNRESET)
+		return 0;
+	if (n < 0)
+		return err_sysf(err, (int)-n, "waiting for the shim");
+	if (byte != expected)
+		return err_setf(err, ERR_INVALID, EBADMSG, "unknown message from the shim");
+	return 1;
+}
+
+static void note_hook(void *arg, const char *text)
+{
+	init_note(arg, "%s", text);
+}
+
+int init_run_hooks(struct init *in, enum oci_hook_point point, struct err *err)
+{
+	const struct hooks_context context = {
+		.spec = &in->loaded.spec,
+		.id = in->args->id,
+		.status = point == OCI_HOOK_START_CONTAINER ? "created" : "creating",
+		.pid = getpid(),
+		.bundle = HOOK_BUNDLE_PATH,
+		.root = "/",
+		.cwd = "/",
+		.bundle_fd = in->hooks_bundle,
+		.watch_fd = in->control,
+		.note = note_hook,
+		.note_arg = in,
+	};
+
+	return in->args->exec_id ? 0 : hooks_run(&context, point, err);
 }
 
 /* ---- steps, in the host's mount namespace ---- */
@@ -73,6 +115,26 @@ static int step_load(struct init *in, struct err *err)
 	if (r == 0 && in->args->exec_id)
 		r = load_exec_process(&in->loaded, INIT_FD_PROCESS, err);
 	return r;
+}
+
+/* Made where the real bundle is still to be seen. */
+static int step_hooks_bundle(struct init *in, struct err *err)
+{
+	const struct oci_hooks *hooks = in->loaded.spec.hooks;
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	size_t len;
+	int r;
+
+	if (hooks[OCI_HOOK_CREATE_CONTAINER].n == 0 && hooks[OCI_HOOK_START_CONTAINER].n == 0)
+		return 0;
+	if (str_printf(&path, "%s/config.json", in->args->bundle) < 0)
+		return err_sysf(err, ENOMEM, "bundle for hooks");
+	r = file_read_at(AT_FDCWD, path, OCI_CONFIG_MAX, &text, &len, err);
+	if (r == 0)
+		r = hooks_bundle(text, len, err);
+	if (r >= 0)
+		in->hooks_bundle = r;
+	return r < 0 ? r : 0;
 }
 
 static int step_plan(struct init *in, struct err *err)
@@ -187,6 +249,25 @@ static int step_mounts(struct init *in, struct err *err)
 	return mount_ops_apply(&in->plan.ops, in->proc_fd, err);
 }
 
+static int step_host_hooks(struct init *in, struct err *err)
+{
+	const struct oci_hooks *hooks = in->loaded.spec.hooks;
+	int r;
+
+	if (hooks[OCI_HOOK_PRESTART].n == 0 && hooks[OCI_HOOK_CREATE_RUNTIME].n == 0)
+		return 0;
+	r = init_send(in, INIT_PREPARED, NULL, -EBADF);
+	if (r < 0)
+		return err_sysf(err, -r, "reporting to the shim");
+	r = init_await(in, INIT_GO_ON, err);
+	return r == 0 ? err_setf(err, ERR_CANCELED, ECANCELED, "the shim is gone") : r;
+}
+
+static int step_container_hooks(struct init *in, struct err *err)
+{
+	return init_run_hooks(in, OCI_HOOK_CREATE_CONTAINER, err);
+}
+
 /* An exec: all namespaces of the container's first process (but pid, which the shim has joined). */
 static int step_join_target(struct init *in UNUSED, struct err *err)
 {
@@ -205,6 +286,7 @@ static const struct init_step container_steps[] = {
 	{"guard", step_guard},
 	{"cgroup", step_join_cgroup},
 	{"bundle", step_load},
+	{"bundle for hooks", step_hooks_bundle},
 	{"plan", step_plan},
 	{"limits", step_limits},
 	{"devices", step_devices},
@@ -214,6 +296,8 @@ static const struct init_step container_steps[] = {
 	{"namespaces", step_namespaces},
 	{"host view", step_enter_view},
 	{"mounts", step_mounts},
+	{"hooks of the runtime", step_host_hooks},
+	{"hooks of the container", step_container_hooks},
 };
 
 static const struct init_step exec_steps[] = {
@@ -250,6 +334,7 @@ static void init_done(struct init *in)
 	confine_seccomp_done(&in->seccomp);
 	terminal_done(&in->terminal);
 	fd_close(&in->proc_fd);
+	fd_close(&in->hooks_bundle);
 	free(in->command);
 	in->command = NULL;
 	in->workload_env = strv_free(in->workload_env);

@@ -20,7 +20,8 @@ struct init {
 	struct namespaces namespaces;
 	struct confine_seccomp seccomp;
 	struct terminal terminal;
-	char *command; /* resolved path of the program */
+	int hooks_bundle; /* for hooks in the container's namespaces; -EBADF: none has to run */
+	char *command;    /* resolved path of the program */
 	char **workload_env;
 	int exit_status; /* when no program is run */
 };
@@ -28,7 +29,7 @@ struct init {
 #define INIT_INIT                                                                    \
 	{                                                                            \
 		.control = -EBADF, .proc_fd = -EBADF, .namespaces = NAMESPACES_INIT, \
-		.terminal = TERMINAL_INIT,                                           \
+		.terminal = TERMINAL_INIT, .hooks_bundle = -EBADF,                   \
 	}
 
 struct init_step {
@@ -41,6 +42,12 @@ int init_run_steps(struct init *in, const struct init_step *steps, size_t n, str
 
 /* What is not as the spec has it although the start goes on, for the shim's log (INIT_NOTE). */
 void init_note(const struct init *in, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The hooks of a point that runs in the container's namespaces; nothing for an exec. */
+int init_run_hooks(struct init *in, enum oci_hook_point point, struct err *err);
+
+/* Waits for this byte from the shim. 1: it came, 0: the shim is gone, or -errno. */
+int init_await(const struct init *in, char expected, struct err *err);
 
 /* One message to the shim, with a descriptor if fd >= 0. -errno. */
 int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd);

@@ -15,6 +15,7 @@
 #include "conf/settings.h"
 #include "shim/answers.h"
 #include "shim/container_end.h"
+#include "shim/container_hooks.h"
 #include "shim/runtime_client.h"
 #include "sandbox/spawn.h"
 #include "shim/shim.h"
@@ -36,6 +37,7 @@ struct container *container_free(struct container *c)
 		process_done(exec);
 		free(exec);
 	}
+	hooks_cancel(&c->hooks);
 	process_done(&c->init);
 	ending_cancel(&c->ending);
 	event_timer_clear(&c->drain);
@@ -66,6 +68,7 @@ static int container_new(struct shim *shim, const struct container_request *requ
 	list_init(&c->node);
 	list_init(&c->execs);
 	list_init(&c->deleters);
+	c->hooks = (struct hooks)HOOKS_INIT;
 	c->created = clock_wall();
 	if (process_init(&c->init, c, NULL) < 0 || str_dup(&c->id, request->id) < 0 ||
 		str_dup(&c->bundle, request->bundle) < 0)
@@ -244,7 +247,9 @@ static int begin(struct container *c, const struct container_request *request, s
 		return r;
 	if (str_dup(&c->group, group) < 0)
 		return err_sysf(err, ENOMEM, "container");
-	r = load_settings(c, &spec, &host_namespaces, err);
+	r = container_hooks_init(c, &spec, err);
+	if (r == 0)
+		r = load_settings(c, &spec, &host_namespaces, err);
 	if (r < 0)
 		return r;
 	r = make_cgroup(c, &spec, err);

@@ -6,6 +6,7 @@
 #include "oci/annotations.h"
 #include "oci/spec.h"
 #include "shim/ending.h"
+#include "shim/hooks.h"
 #include "shim/process.h"
 
 struct shim;
@@ -23,11 +24,15 @@ struct container {
 	struct process init;
 	struct list execs;
 
+	unsigned hook_stages; /* HOOKS_… that the spec has */
+	struct hooks hooks;
+	void (*after_poststop)(struct container *c);
 	uint64_t exit_grace_ms;
 	bool creating; /* the Create call is not answered yet */
 	bool deleting; /* out of the shim's table; Delete is at work */
 	bool emptied;  /* … and its cgroup is empty */
 	bool removed;  /* … and gone */
+	bool poststop; /* … and its last hooks have run */
 	struct ending ending;
 	struct event_timer drain;
 	struct event_timer limit; /* how long the end, or Delete, may take */
@@ -79,7 +84,9 @@ struct exit_info {
 	struct timespec at;
 };
 
-/* From process.c: init reported that it is ready, or that the program runs. */
+/* From process.c: init reported that everything is there but the hooks, that it is ready, or that
+ * the program runs. */
+void container_process_prepared(struct container *c, struct process *p);
 void container_process_ready(struct container *c, struct process *p);
 void container_process_runs(struct container *c, struct process *p);
 

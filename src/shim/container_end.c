@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "cgroup/kill.h"
 #include "shim/answers.h"
+#include "shim/container_hooks.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
 #include "store/record.h"
@@ -82,24 +83,31 @@ void container_undo(struct container *c)
 	remove_record(c);
 }
 
-/* Create has failed in the child: everything is taken back, then the caller hears why. */
-static void create_failed(struct container *c)
+/* … and its poststop hooks have run. */
+static void answer_create_failed(struct container *c)
 {
 	struct shim *shim = c->shim;
-	struct err err = c->init.failure;
 
-	if (!c->init.failed)
-		(void)err_setf(&err, ERR_UNKNOWN, EIO,
-			"reaper-runtime init ended with status %u and said nothing",
-			c->init.exit_status);
-	(void)err_wrapf(&err, "creating container %s", c->id);
-	log_error("%s", err.text);
-	container_undo(c);
-	waiters_fail(&c->init.starters, &err);
+	waiters_fail(&c->init.starters, &c->init.failure);
 	answer_deleted(&c->deleters,
 		&(struct exit_info) {c->init.pid, c->init.exit_status, c->init.exited_at});
 	(void)container_free(c);
 	shim_reconsider(shim, false);
+}
+
+/* Create has failed in the child: everything is taken back, then the caller hears why. */
+static void create_failed(struct container *c)
+{
+	struct err *err = &c->init.failure;
+
+	if (!c->init.failed)
+		(void)err_setf(err, ERR_UNKNOWN, EIO,
+			"reaper-runtime init ended with status %u and said nothing",
+			c->init.exit_status);
+	(void)err_wrapf(err, "creating container %s", c->id);
+	log_error("%s", err->text);
+	container_undo(c);
+	container_poststop(c, answer_create_failed);
 }
 
 static bool any_exec_alive(const struct container *c)
@@ -233,11 +241,12 @@ void container_process_ready(struct container *c, struct process *p)
 	answer_pid_created(&p->starters, p);
 }
 
-void container_process_runs(UNUSED struct container *c, struct process *p)
+void container_process_runs(struct container *c, struct process *p)
 {
 	p->started = true;
 	answer_start_event(p);
-	answer_pid_started(&p->starters, p);
+	if (p->exec_id || !container_poststart(c))
+		answer_pid_started(&p->starters, p);
 }
 
 static void finish_delete_exec(struct process *p)
@@ -307,6 +316,12 @@ static void on_again(struct event_timer *t)
 	delete_step(container_of(t, struct container, again));
 }
 
+static void on_poststop_over(struct container *c)
+{
+	c->poststop = true;
+	delete_step(c);
+}
+
 /* One thing after the other, each as an event; called again whenever one of them has come. */
 static void delete_step(struct container *c)
 {
@@ -336,6 +351,11 @@ static void delete_step(struct container *c)
 	}
 	c->removed = true;
 	event_timer_clear(&c->limit);
+	if (!c->poststop) {
+		if (!c->after_poststop)
+			container_poststop(c, on_poststop_over);
+		return;
+	}
 	if (!stdio_drained(&c->init.io) && c->drain.loop)
 		return;
 	finish_delete(c);

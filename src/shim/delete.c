@@ -13,6 +13,7 @@
 #include "oci/annotations.h"
 #include "proto/task.pb-c.h"
 #include "shim/actions.h"
+#include "shim/delete_hooks.h"
 #include "shim/socket.h"
 #include "store/record.h"
 
@@ -115,6 +116,8 @@ int action_delete(const struct shim_options *opts)
 	}
 	kill_init(opts, &record, deadline);
 	empty_cgroup(opts, &record, deadline);
+	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
+		complain(opts, &err);
 	if (bundle >= 0)
 		remove_socket(bundle);
 	return answer(&record) < 0 ? 1 : 0;

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "oci/init_contract.h"
 #include "shim/container.h"
+#include "shim/container_hooks.h"
 #include "shim/answers.h"
 #include "shim/runtime_client.h"
 #include "shim/shim.h"
@@ -101,6 +102,12 @@ int process_open_stdio(
 	return stdio_open(&p->io, &shim->loop, paths, child_fds, container_drained, p, err);
 }
 
+void process_ready(struct process *p)
+{
+	process_event(p, LIFE_READY);
+	container_process_ready(p->container, p);
+}
+
 static void handle_message(struct process *p, const struct init_message *msg, int fd)
 {
 	char name[256];
@@ -114,9 +121,12 @@ static void handle_message(struct process *p, const struct init_message *msg, in
 		return;
 	}
 	fd_close(&fd);
-	if (msg->type == INIT_READY && p->state == PROCESS_CREATING) {
-		process_event(p, LIFE_READY);
-		container_process_ready(p->container, p);
+	if (p->state == PROCESS_CREATING && !p->exec_id &&
+		(msg->type == INIT_PREPARED ||
+			(msg->type == INIT_READY && container_hooks_wanted(p->container)))) {
+		container_process_prepared(p->container, p);
+	} else if (msg->type == INIT_READY && p->state == PROCESS_CREATING) {
+		process_ready(p);
 	} else if (msg->type == INIT_NOTE) {
 		log_warn("%s: %.*s", process_name(p, name, sizeof(name)),
 			(int)sizeof(msg->err.text), msg->err.text);
@@ -195,10 +205,20 @@ void process_adopt_child(struct process *p, const struct proc *child, int contro
 	r = event_add(
 		&p->container->shim->loop, &p->control_source, p->control, EPOLLIN, on_control);
 	if (r < 0) {
-		p->failed = true;
-		(void)err_sysf(&p->failure, -r, "watching the control socket");
-		(void)proc_signal(&p->proc, SIGKILL);
+		struct err err = ERR_INIT;
+
+		(void)err_sysf(&err, -r, "watching the control socket");
+		process_fail(p, &err);
 	}
+}
+
+void process_fail(struct process *p, const struct err *why)
+{
+	if (!p->failed) {
+		p->failed = true;
+		p->failure = *why;
+	}
+	(void)proc_signal(&p->proc, SIGKILL);
 }
 
 void process_release(struct process *p)
@@ -252,7 +272,8 @@ void process_stopped(struct process *p, bool publish)
 	process_event(p, LIFE_ALONE);
 	if (publish)
 		answer_exit_event(p);
-	if (!list_empty(&p->starters)) {
+	/* one that ran is answered when its poststart hooks have */
+	if (!list_empty(&p->starters) && !p->started) {
 		struct err err = p->failure;
 
 		if (!p->failed)

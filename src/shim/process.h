@@ -69,6 +69,12 @@ int process_open_stdio(
  * be watched is killed, and its end says why. */
 void process_adopt_child(struct process *p, const struct proc *child, int control_take);
 
+/* It has reported that it is ready, and all that had to be done before: CREATING to CREATED. */
+void process_ready(struct process *p);
+
+/* What was done for it has failed: its child is killed, and its end says why. */
+void process_fail(struct process *p, const struct err *why);
+
 /* Opens the gate: CREATED to STARTING. */
 void process_release(struct process *p);
 

@@ -5,6 +5,7 @@
 #include <linux/memfd.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -124,6 +125,19 @@ int runtime_hold(int *ret_fd, struct err *err)
 	return 0;
 }
 
+/* The two ends of a control socket; ours is non-blocking. */
+static int control_pair(int *ret_ours, int *ret_theirs, struct err *err)
+{
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sysf(err, errno, "socketpair");
+	*ret_ours = pair[0];
+	*ret_theirs = pair[1];
+	r = fd_set_nonblock(pair[0]);
+	return r < 0 ? err_sysf(err, -r, "control socket") : 0;
+}
+
 int runtime_spawn(
 	const struct runtime_child *child, struct proc *ret_proc, int *ret_control, struct err *err)
 {
@@ -131,16 +145,10 @@ int runtime_spawn(
 	const char *argv[] = {RUNTIME_NAME, "init", "--bundle", child->bundle, "--id", child->id,
 		"--namespace", child->ns, child->exec_id ? "--exec" : NULL, child->exec_id, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
-	int pair[2], r;
+	int r = control_pair(&ours, &theirs, err);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sysf(err, errno, "socketpair");
-	ours = pair[0];
-	theirs = pair[1];
-	r = fd_set_nonblock(ours);
 	if (r < 0)
-		return err_sysf(err, -r, "control socket");
-
+		return r;
 	spec.exec_fd = child->runtime_fd;
 	spec.argv = (char *const *)argv;
 	spec.env = environ;
@@ -162,9 +170,45 @@ int runtime_spawn(
 	return 0;
 }
 
+int runtime_spawn_hooks(
+	const struct runtime_hooks *hooks, struct proc *ret_proc, int *ret_control, struct err *err)
+{
+	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
+	char pid[16];
+	const char *argv[] = {RUNTIME_NAME, "hooks", "--bundle", hooks->bundle, "--id", hooks->id,
+		"--namespace", hooks->ns, "--stage", hooks->stage, hooks->pid > 0 ? "--pid" : NULL,
+		pid, NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	int r = control_pair(&ours, &theirs, err);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(pid, sizeof(pid), "%d", hooks->pid);
+	spec.exec_fd = hooks->runtime_fd;
+	spec.argv = (char *const *)argv;
+	spec.env = environ;
+	for (int i = 0; i < INIT_FD_CONTROL; i++)
+		spec.fds[i] = -EBADF;
+	spec.fds[INIT_FD_CONTROL] = theirs;
+	spec.n_fds = INIT_FD_CONTROL + 1;
+	r = proc_spawn(&spec, ret_proc, err);
+	if (r < 0)
+		return err_wrapf(err, "starting " RUNTIME_NAME);
+	*ret_control = TAKE_FD(ours);
+	return 0;
+}
+
+static int send_byte(int control, char byte)
+{
+	return fd_send(control, &byte, 1, -EBADF);
+}
+
+int runtime_go_on(int control)
+{
+	return send_byte(control, INIT_GO_ON);
+}
+
 int runtime_open_gate(int control)
 {
-	char open_byte = INIT_GATE_OPEN;
-
-	return fd_send(control, &open_byte, 1, -EBADF);
+	return send_byte(control, INIT_GATE_OPEN);
 }

@@ -32,5 +32,20 @@ struct runtime_child {
 int runtime_spawn(const struct runtime_child *child, struct proc *ret_proc, int *ret_control,
 	struct err *err);
 
+/* Lets a child go on that reported INIT_PREPARED. -EPIPE when it is dead. */
+int runtime_go_on(int control);
+
+/* `reaper-runtime hooks`: one stage of hooks. Strings are borrowed for the call. */
+struct runtime_hooks {
+	int runtime_fd;
+	const char *bundle, *id, *ns;
+	const char *stage; /* HOOK_STAGE_… of oci/init_contract.h */
+	pid_t pid;         /* of the first process; 0: it is gone */
+};
+
+/* Clones and execs it; *ret_control as above. It ends itself when that is closed. */
+int runtime_spawn_hooks(const struct runtime_hooks *hooks, struct proc *ret_proc, int *ret_control,
+	struct err *err);
+
 /* Opens the gate of a child that reported INIT_READY. -EPIPE when it is dead. */
 int runtime_open_gate(int control);

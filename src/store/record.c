@@ -12,6 +12,8 @@
 
 enum { BOOT_ID_MAX = 128 };
 
+#define POSTSTOP_NAME "reaper-poststop" /* an empty file */
+
 /* The kernel's name for this boot, without the newline. */
 static int read_boot_id(char **ret_id, struct err *err)
 {
@@ -246,6 +248,16 @@ int store_record_read(int bundle_fd, struct store_record *ret_record, struct err
 	int r = file_read_at(bundle_fd, STORE_RECORD_NAME, STORE_RECORD_MAX, &text, &len, err);
 
 	return r < 0 ? r : store_record_parse(text, len, ret_record, err);
+}
+
+int store_claim_poststop(int bundle_fd)
+{
+	_cleanup_close_ int fd = openat(bundle_fd, POSTSTOP_NAME,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return 1;
+	return errno == EEXIST ? 0 : -errno;
 }
 
 void store_record_done(struct store_record *record)

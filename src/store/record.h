@@ -62,4 +62,10 @@ int store_record_read(int bundle_fd, struct store_record *ret_record, struct err
 int store_record_parse(
 	const char *text, size_t len, struct store_record *ret_record, struct err *err);
 
+/*
+ * Claims the right to run the container's poststop hooks, for which the shim and `delete` may
+ * compete: 1 for the first one ever to ask for this bundle, 0 for all others, or -errno.
+ */
+int store_claim_poststop(int bundle_fd);
+
 void store_record_done(struct store_record *record);

@@ -82,6 +82,10 @@ Test(oci_spec_check, refuses_what_the_specification_forbids)
 			",\"linux\":{\"namespaces\":[{\"type\":\"network\"}],\"sysctl\":{"
 			"\"net./../kernel/core_pattern\":\"1\"}}",
 			"linux.sysctl: \"net./../kernel/core_pattern\": not the name of a sysctl"},
+		{"", ",\"hooks\":{\"createContainer\":[{\"path\":\"/a\"},{\"path\":\"nvidia\"}]}",
+			"hooks.createContainer[1]: path: \"nvidia\": must be absolute"},
+		{"", ",\"hooks\":{\"poststop\":[{\"path\":\"/a\",\"env\":[\"X\"]}]}",
+			"hooks.poststop[0]: env[0]: \"X\": must be NAME=VALUE"},
 		{",\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"priority\":1}", "",
 			"process.scheduler.priority: 1: only for SCHED_FIFO and SCHED_RR"},
 		{",\"scheduler\":{\"policy\":\"SCHED_RR\",\"nice\":-1}", "",
@@ -112,9 +116,6 @@ Test(oci_spec_check, refuses_by_name_what_this_runtime_does_not_do)
 			"mounts[0]: /a: id-mapped mounts are not supported"},
 		{"", ",\"mounts\":[{\"destination\":\"/a\",\"options\":[\"bind\",\"ridmap\"]}]",
 			"mounts[0]: /a: id-mapped mounts are not supported"},
-		{"", ",\"hooks\":{\"createContainer\":[{\"path\":\"/usr/bin/nvidia\"}]}",
-			"hooks.createContainer: /usr/bin/nvidia: hooks are not supported by this "
-			"version"},
 		{"", ",\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}",
 			"linux.namespaces: user namespaces (hostUsers: false): not supported"},
 		{"", ",\"linux\":{\"uidMappings\":[{\"size\":1}]}",
