@@ -20,9 +20,15 @@ enum {
 	OPT_ADDRESS = 1 << 10,
 	OPT_NAMESPACE = 1 << 11,
 	OPT_ALL = 1 << 12,
+	OPT_HANDLER = 1 << 13,
+	OPT_STRATEGY = 1 << 14,
+	OPT_UNVERSIONED = 1 << 15,
+	OPT_STRICT = 1 << 16,
 
-	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON,
+	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
+	/* what decides whether and where something is written; verify and status ask the same */
+	OPTS_HOW = OPT_STRATEGY | OPT_UNVERSIONED | OPT_STRICT,
 };
 
 static const struct cli_option options[] = {
@@ -35,6 +41,16 @@ static const struct cli_option options[] = {
 		"containerd's program (default: the running daemon's)"},
 	{OPT_UNIT, "--unit", "NAME", CLI_STRING, offsetof(struct cli_args, unit),
 		"containerd's unit (default: containerd.service)"},
+	{OPT_HANDLER, "--handler", "NAME", CLI_STRING, offsetof(struct cli_args, handler),
+		"the runtime's name, as in a RuntimeClass (default: reaper-v2)"},
+	{OPT_STRATEGY, "--strategy", "auto|drop-in|block", CLI_CHOICE,
+		offsetof(struct cli_args, strategy),
+		"a new entry goes to a file of its own, to the end of the file, or as it fits"},
+	{OPT_UNVERSIONED, "--allow-unversioned", NULL, CLI_FLAG,
+		offsetof(struct cli_args, allow_unversioned),
+		"also change a file that says no version (an upgrade may change its meaning)"},
+	{OPT_STRICT, "--strict", NULL, CLI_FLAG, offsetof(struct cli_args, strict),
+		"refuse where there would be a warning"},
 	{OPT_DRY_RUN, "--dry-run", NULL, CLI_FLAG, offsetof(struct cli_args, dry_run),
 		"as plan: say what would be done, write nothing"},
 	{OPT_DIFF, "--diff", NULL, CLI_FLAG, offsetof(struct cli_args, diff),
@@ -64,16 +80,17 @@ static const struct cli_option options[] = {
 	"edited the file, 10 plan sees a change."
 
 static const struct cli_command commands[] = {
-	{"containerd", "plan", OPTS_WHERE | OPT_DIFF | OPT_FORCE | OPT_NO_RESTART, containerd_plan,
-		"Shows what apply would do, proved and without writing", EXIT_TEXT},
-	{"containerd", "apply", OPTS_WHERE | OPTS_WRITE | OPT_DIFF, containerd_apply,
+	{"containerd", "plan", OPTS_WHERE | OPTS_HOW | OPT_DIFF | OPT_FORCE | OPT_NO_RESTART,
+		containerd_plan, "Shows what apply would do, proved and without writing",
+		EXIT_TEXT},
+	{"containerd", "apply", OPTS_WHERE | OPTS_HOW | OPTS_WRITE | OPT_DIFF, containerd_apply,
 		"Adds the runtime to containerd's configuration and sees that it works", EXIT_TEXT},
-	{"containerd", "verify", OPTS_WHERE, containerd_verify,
+	{"containerd", "verify", OPTS_WHERE | OPTS_HOW | OPT_TIMEOUT, containerd_verify,
 		"Checks that the runtime is configured and the running containerd has it",
 		EXIT_TEXT},
-	{"containerd", "undo", OPTS_WHERE | OPTS_WRITE, containerd_undo,
+	{"containerd", "undo", OPTS_WHERE | OPTS_WRITE | OPT_DIFF, containerd_undo,
 		"Gives containerd's configuration back byte for byte", EXIT_TEXT},
-	{"containerd", "status", OPTS_WHERE, containerd_status,
+	{"containerd", "status", OPTS_WHERE | OPTS_HOW | OPT_DIFF, containerd_status,
 		"Tells what is configured, without judging it", NULL},
 	{"image", "import", OPT_ADDRESS | OPT_NAMESPACE | OPT_CONTAINERD | OPT_TIMEOUT | OPT_JSON,
 		image_import_command, "Makes the image " IMAGE_NAME " known to containerd",

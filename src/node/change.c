@@ -104,13 +104,13 @@ static int hash_of(const char *root, const char *config, char ret_hash[65], char
 	return r;
 }
 
-int change_recover(const struct daemon *d, struct journal *j, struct err *err)
+int change_recover(const struct daemon *d, const char *handler, struct journal *j, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	char hash[65];
 	int r, made = 0;
 
-	r = journal_load(d->root, j, err);
+	r = journal_load(d->root, handler, j, err);
 	if (r == -EBADMSG) /* the markers say enough */
 		return 0;
 	if (r <= 0)
@@ -127,7 +127,7 @@ int change_recover(const struct daemon *d, struct journal *j, struct err *err)
 		return journal_save(d->root, j, &made, err);
 	}
 	/* it was not written, or somebody has been there since */
-	journal_remove(d->root, 0);
+	journal_remove(d->root, handler, 0);
 	journal_done(j);
 	return 0;
 }
@@ -198,6 +198,8 @@ static int fill_journal(const struct plan *p, const struct write_job *job,
 	int r = keep_original(p, old, j, made, err);
 
 	if (r == 0)
+		r = str_dup(&j->handler, p->handler);
+	if (r == 0)
 		r = str_dup(&j->config, plan_file(p)->name);
 	if (r == 0)
 		r = str_dup(&j->containerd, p->daemon.version);
@@ -224,9 +226,26 @@ static void put_back(const char *root, const struct journal *old, const struct j
 	if (j->backup && !(old->backup && str_eq(old->backup, j->backup)))
 		journal_remove_backup(root, j->backup);
 	if (old->phase == JOURNAL_NONE)
-		journal_remove(root, made);
+		journal_remove(root, j->handler, made);
 	else
 		(void)journal_save(root, old, &again, NULL);
+}
+
+/* A file of our own that the root stopped to import is replaced by what was written now. */
+static void remove_stale(const struct plan *p, const struct journal *old)
+{
+	_cleanup_free_ char *path = NULL, *dir = NULL;
+	const char *root = p->daemon.root;
+	char hash[65];
+
+	if (old->phase == JOURNAL_NONE || !old->created ||
+		str_eq(old->config, plan_file(p)->name) || !drop_in_is_ours(p, old->config) ||
+		hash_of(root, old->config, hash, &path) < 0 || !str_eq(hash, old->after))
+		return;
+	if (write_unlink(path, NULL) < 0 || str_dup(&dir, old->config) < 0)
+		return;
+	*strrchr(dir, '/') = '\0';
+	root_rmdirs(root, dir, old->dirs_made);
 }
 
 int change_write(const struct plan *p, struct journal *j, struct report *rep, struct err *err)
@@ -261,6 +280,7 @@ int change_write(const struct plan *p, struct journal *j, struct report *rep, st
 	}
 	j->phase = JOURNAL_WRITTEN;
 	r = journal_save(root, j, &made, err);
+	remove_stale(p, &old);
 	journal_rotate(root, j->backup);
 	return r;
 }
@@ -306,12 +326,10 @@ bool change_is_live(const struct cli_args *args, const struct daemon *d)
 	return !args->root && d->systemd && d->active;
 }
 
-int change_restart(struct daemon *d, const char *address, const char *default_runtime, int handler,
-	uint64_t timeout_s, struct err *err)
+int change_restart(
+	struct daemon *d, const struct health_want *want, uint64_t timeout_s, struct err *err)
 {
 	uint64_t begin = clock_boot_usec(), used;
-	struct health_want want = {
-		.address = address, .default_runtime = default_runtime, .handler = handler};
 	int r = daemon_restart(d, timeout_s, err);
 
 	if (r == 0)
@@ -322,7 +340,7 @@ int change_restart(struct daemon *d, const char *address, const char *default_ru
 		return err_setf(
 			err, ERR_PRECONDITION, EIO, "%s is not active after its restart", d->unit);
 	used = (clock_boot_usec() - begin) / USEC_PER_SEC;
-	return health_wait(d, &want, timeout_s > used ? timeout_s - used : 1, err);
+	return health_wait(d, want, timeout_s > used ? timeout_s - used : 1, err);
 }
 
 void change_note_journal(const struct daemon *d, struct report *rep)

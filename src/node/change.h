@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "node/cli.h"
 #include "node/daemon.h"
+#include "node/health.h"
 #include "node/journal.h"
 #include "node/plan.h"
 #include "node/report.h"
@@ -23,7 +24,7 @@ int change_lock(const char *root, const char *config, uint64_t timeout_s, struct
  * Finishes what a killed run left: removes a half-made file, and brings the journal to what the
  * file says. *j is the journal then (phase NONE if there is none).
  */
-int change_recover(const struct daemon *d, struct journal *j, struct err *err);
+int change_recover(const struct daemon *d, const char *handler, struct journal *j, struct err *err);
 
 /*
  * Writes the plan's bytes with intent and backup on disk first; *j is the journal of them
@@ -40,11 +41,10 @@ int change_restore(const struct daemon *d, const struct journal *j, struct err *
 bool change_is_live(const struct cli_args *args, const struct daemon *d);
 
 /*
- * Restarts the daemon and waits until it is healthy with our handler (`handler` as in struct
- * health_want). 0, or what is wrong.
+ * Restarts the daemon and waits until it is healthy as wanted. 0, or what is wrong.
  */
-int change_restart(struct daemon *d, const char *address, const char *default_runtime, int handler,
-	uint64_t timeout_s, struct err *err);
+int change_restart(
+	struct daemon *d, const struct health_want *want, uint64_t timeout_s, struct err *err);
 
 /* The last lines of the daemon's journal as notes. */
 void change_note_journal(const struct daemon *d, struct report *rep);

@@ -88,6 +88,22 @@ static const struct cli_command *find_command(
 	return NULL;
 }
 
+/* Which of the words in "a|b|c" it is; -1: none. */
+static int choice_of(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	int index = 0;
+
+	for (const char *w = words; w && *w; index++) {
+		size_t n = strcspn(w, "|");
+
+		if (n == len && strncmp(w, word, n) == 0)
+			return index;
+		w += n + (w[n] == '|');
+	}
+	return -1;
+}
+
 static int set_option(const struct cli *cli, const struct cli_command *c,
 	const struct cli_option *o, const char *value, struct cli_args *args)
 {
@@ -106,6 +122,11 @@ static int set_option(const struct cli *cli, const struct cli_command *c,
 		if (value[0] != '/')
 			return usage(cli, c, o->name, value, ": not an absolute path");
 		*(const char **)field = value;
+		return 0;
+	case CLI_CHOICE:
+		if (choice_of(o->value, value) < 0)
+			return usage(cli, c, o->name, value, ": none of the words it knows");
+		*(unsigned *)field = (unsigned)choice_of(o->value, value);
 		return 0;
 	case CLI_STRING:
 		if (value[0] == '\0')

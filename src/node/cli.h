@@ -19,10 +19,21 @@ struct cli_args {
 	const char *address;
 	const char *containerd_namespace;
 	uint64_t timeout_s;
-	bool dry_run, diff, json, no_restart, force, all, allow_unversioned;
+	const char *handler; /* NULL: the usual one */
+	unsigned strategy;   /* enum strategy, in the order of the option's words */
+	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict;
 };
 
-enum cli_kind { CLI_FLAG, CLI_STRING, CLI_PATH, CLI_SECONDS };
+enum cli_kind {
+	CLI_FLAG,
+	CLI_STRING,
+	CLI_PATH,
+	CLI_SECONDS,
+	CLI_CHOICE, /* one of the words that `value` lists with '|' between: its index */
+};
+
+/* The words of --strategy. */
+enum strategy { STRATEGY_AUTO, STRATEGY_DROP_IN, STRATEGY_BLOCK };
 
 struct cli_option {
 	uint32_t bit; /* which commands take it: struct cli_command.options */

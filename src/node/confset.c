@@ -16,15 +16,19 @@
 #include "node/child.h"
 #include "node/root.h"
 
+static void file_done(struct conf_file *f)
+{
+	free(f->name);
+	free(f->path);
+	free(f->text);
+	toml_doc_free(f->doc);
+	free(f->imports);
+}
+
 void confset_done(struct confset *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		free(s->files[i].name);
-		free(s->files[i].path);
-		free(s->files[i].text);
-		toml_doc_free(s->files[i].doc);
-		free(s->files[i].imports);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		file_done(&s->files[i]);
 	free(s->files);
 	*s = (struct confset)CONFSET_INIT;
 }
@@ -56,7 +60,8 @@ static int add_file(struct confset *s, const char *root, const char *name, size_
 	return 0;
 }
 
-static int add_import(struct confset *s, size_t importer, const char *root, const char *name)
+int confset_add_import(
+	struct confset *s, size_t importer, const char *root, const char *name, size_t *ret_index)
 {
 	size_t index, n = s->files[importer].n_imports, *more;
 	int r = add_file(s, root, name, &index);
@@ -69,7 +74,20 @@ static int add_import(struct confset *s, size_t importer, const char *root, cons
 	more[n] = index;
 	s->files[importer].imports = more;
 	s->files[importer].n_imports = n + 1;
+	*ret_index = index;
 	return 0;
+}
+
+void confset_drop_last(struct confset *s)
+{
+	s->n--;
+	for (size_t i = 0; i < s->n; i++) {
+		struct conf_file *f = &s->files[i];
+
+		while (f->n_imports > 0 && f->imports[f->n_imports - 1] == s->n)
+			f->n_imports--;
+	}
+	file_done(&s->files[s->n]);
 }
 
 /* Go's filepath.Clean for an absolute path, in place: "." and "" go, ".." takes a name with it. */
@@ -97,8 +115,7 @@ static void clean_path(char *path)
 	*out = '\0';
 }
 
-/* The import as an absolute name: relative ones belong to the importer's directory. */
-static int absolute_import(const char *importer, const char *import, char **ret)
+int confset_absolute(const char *importer, const char *import, char **ret)
 {
 	const char *slash = strrchr(importer, '/');
 	int r;
@@ -117,17 +134,18 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 {
 	_cleanup_free_ char *name = NULL, *path = NULL;
 	_cleanup_strv_ char **names = NULL;
+	size_t index;
 	int r;
 
 	*ret_imports = true;
 	if (item->type != TOML_STRING || str_empty(item->text))
 		return err_setf(err, ERR_INVALID, EINVAL, "%s, line %u: an import is no file name",
 			s->files[importer].name, item->line);
-	r = absolute_import(s->files[importer].name, item->text, &name);
+	r = confset_absolute(s->files[importer].name, item->text, &name);
 	if (r == 0 && strchr(item->text, '*')) {
 		r = confset_glob(root, name, &names);
 		for (char **n = names; r == 0 && n && *n; n++)
-			r = add_import(s, importer, root, *n);
+			r = confset_add_import(s, importer, root, *n, &index);
 	} else if (r == 0) {
 		r = str_printf(&path, "%s%s", root, name);
 		if (r == 0 && access(path, F_OK) < 0)
@@ -135,7 +153,7 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 				"%s, line %u: imports \"%s\", which does not exist",
 				s->files[importer].name, item->line, item->text);
 		if (r == 0)
-			r = add_import(s, importer, root, name);
+			r = confset_add_import(s, importer, root, name, &index);
 	}
 	if (r < 0)
 		return err_sysf(err, -r, "%s: imports \"%s\"", s->files[importer].name, item->text);
@@ -160,6 +178,19 @@ static int read_file(struct conf_file *f, const char *root, struct err *err)
 		return r;
 	f->exists = true;
 	return toml_parse(f->path, f->text ? f->text : "", f->len, TOML_LENIENT, &f->doc, err);
+}
+
+int confset_add_file(const struct daemon *d, struct confset *s, const char *name, size_t *ret_index,
+	struct err *err)
+{
+	int r = add_file(s, d->root, name, ret_index);
+
+	if (r < 0)
+		return err_sysf(err, -r, "%s", name);
+	if (s->files[*ret_index].exists)
+		return 1;
+	r = read_file(&s->files[*ret_index], d->root, err);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, struct err *err)

@@ -60,3 +60,20 @@ int confset_dump(const struct daemon *d, const struct confset *s, size_t index, 
 
 /* Names that `pattern` (with a '*') matches below `root`, sorted, in a new vector. */
 int confset_glob(const char *root, const char *pattern, char ***ret_names);
+
+/*
+ * A file that is not there yet, as if file `importer` named it at the end of its imports: its index
+ * in *ret_index (that of the set's file if there is one of the name), or -errno. The next takes the
+ * file that was added last out again.
+ */
+int confset_add_import(
+	struct confset *s, size_t importer, const char *root, const char *name, size_t *ret_index);
+void confset_drop_last(struct confset *s);
+
+/* Reads one more file, which nobody imports: 1, 0 if there is none, or an error. */
+int confset_add_file(const struct daemon *d, struct confset *s, const char *name, size_t *ret_index,
+	struct err *err);
+
+/* An import as an absolute, clean name in *ret: relative ones belong to the importer's directory.
+ */
+int confset_absolute(const char *importer, const char *import, char **ret);

@@ -15,6 +15,14 @@
 
 enum { ATTEMPTS = 3, BASELINE_TIMEOUT_S = 10 };
 
+static struct health_want plan_want(const struct plan *p, int handler)
+{
+	return (struct health_want) {.address = p->address,
+		.default_runtime = p->default_runtime,
+		.name = p->handler,
+		.handler = handler};
+}
+
 bool containerd_find_shim(const char *root)
 {
 	/* the PATH of systemd's units, which containerd searches */
@@ -35,8 +43,7 @@ bool containerd_find_shim(const char *root)
 static int preflight(const struct cli_args *args, const struct plan *p, struct report *rep)
 {
 	const struct daemon *d = &p->daemon;
-	struct health_want want = {
-		.address = p->address, .default_runtime = p->default_runtime, .handler = -1};
+	struct health_want want = plan_want(p, -1);
 	struct err err = ERR_INIT;
 
 	if (!args->root && !args->force && !containerd_find_shim(""))
@@ -80,7 +87,7 @@ static int put_file_back(struct plan *p, struct journal *j, struct report *rep, 
 	if (!p->write || !p->has_block) {
 		r = change_restore(&p->daemon, j, err);
 		if (r == 0)
-			journal_remove(p->daemon.root, 0);
+			journal_remove(p->daemon.root, p->handler, 0);
 		return r;
 	}
 	r = write_prepare(&job, p->daemon.root, f->name, j->after, f->text, f->len, err);
@@ -98,6 +105,7 @@ static int take_back(const struct cli_args *args, struct plan *p, struct journal
 	const char *why, bool restarted, struct report *rep)
 {
 	struct daemon *d = &p->daemon;
+	struct health_want want = plan_want(p, -1);
 	struct err err = ERR_INIT;
 
 	change_note_journal(d, rep);
@@ -106,8 +114,7 @@ static int take_back(const struct cli_args *args, struct plan *p, struct journal
 			"%s; and %s could not be given back: %s", why, plan_file(p)->path,
 			err.text);
 	memcpy(rep->hash_after, rep->hash_before, sizeof(rep->hash_after));
-	if (restarted &&
-		change_restart(d, p->address, p->default_runtime, -1, args->timeout_s, &err) < 0)
+	if (restarted && change_restart(d, &want, args->timeout_s, &err) < 0)
 		return report_set(rep, REASON_E_UNDO_FAILED,
 			"%s; %s has its old bytes again, but containerd is not well: %s", why,
 			plan_file(p)->path, err.text);
@@ -145,8 +152,7 @@ static int settle(const struct cli_args *args, struct plan *p, struct journal *j
 	struct report *rep)
 {
 	struct daemon *d = &p->daemon;
-	struct health_want want = {
-		.address = p->address, .default_runtime = p->default_runtime, .handler = 1};
+	struct health_want want = plan_want(p, 1);
 	struct err err = ERR_INIT;
 
 	if (args->root)
@@ -173,7 +179,7 @@ static int settle(const struct cli_args *args, struct plan *p, struct journal *j
 			"which --no-restart leaves to you",
 			plan_file(p)->path);
 	rep->restart = true;
-	if (change_restart(d, p->address, p->default_runtime, 1, args->timeout_s, &err) < 0) {
+	if (change_restart(d, &want, args->timeout_s, &err) < 0) {
 		if (j->phase == JOURNAL_WRITTEN)
 			return take_back(args, p, j, err.text, true, rep);
 		change_note_journal(d, rep);
@@ -205,8 +211,8 @@ static int write_and_settle(
 			       : report_set(rep, REASON_E_STATE_DIR, "%s", err.text);
 	if (prove_written(args, &err) < 0)
 		return take_back(args, p, j, err.text, false, rep);
-	(void)report_set(rep, REASON_CHANGED, "%s: the runtime \"" STANZA_HANDLER "\" was %s",
-		plan_file(p)->path, p->has_block ? "updated" : "added");
+	(void)report_set(rep, REASON_CHANGED, "%s: the runtime \"%s\" was %s", plan_file(p)->path,
+		p->handler, p->has_block ? "updated" : "added");
 	return settle(args, p, j, true, rep);
 }
 
@@ -251,7 +257,7 @@ int containerd_apply(const struct cli_args *args)
 			}
 		}
 		journal_done(&journal);
-		if (change_recover(&plan.daemon, &journal, &err) < 0) {
+		if (change_recover(&plan.daemon, plan.handler, &journal, &err) < 0) {
 			(void)report_set(&rep, REASON_E_STATE_DIR, "%s", err.text);
 			break;
 		}

@@ -7,6 +7,10 @@
 /* The planned change on stdout, coloured on a terminal. */
 void containerd_print_diff(const struct plan *p);
 
+/* Any change of one file, the same way. */
+void containerd_print_change(const char *path, bool created, const char *old, size_t old_len,
+	const char *new, size_t new_len);
+
 /* Whether the shim lies where containerd looks for it. */
 bool containerd_find_shim(const char *root);
 

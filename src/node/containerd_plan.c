@@ -1,10 +1,31 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/diff.h"
 #include "node/plan.h"
+
+/* no-color.org: any value but an empty one means no */
+static bool wants_colour(void)
+{
+	return str_empty(getenv("NO_COLOR")) && isatty(STDOUT_FILENO) == 1;
+}
+
+void containerd_print_change(const char *path, bool created, const char *old, size_t old_len,
+	const char *new, size_t new_len)
+{
+	size_t max = old_len < new_len ? old_len : new_len, at = 0, end = 0;
+
+	while (at < max && old[at] == new[at])
+		at++;
+	while (end < max - at && old[old_len - 1 - end] == new[new_len - 1 - end])
+		end++;
+	diff_print(stdout, path, created, old, old_len, new, new_len, at, old_len - at - end,
+		new_len - at - end, wants_colour());
+}
 
 void containerd_print_diff(const struct plan *p)
 {
@@ -12,7 +33,7 @@ void containerd_print_diff(const struct plan *p)
 
 	if (p->write)
 		diff_print(stdout, f->path, p->create, f->text ? f->text : "", f->len, p->after,
-			p->after_len, p->at, p->cut, p->add, isatty(STDOUT_FILENO) == 1);
+			p->after_len, p->at, p->cut, p->add, wants_colour());
 }
 
 int containerd_plan(const struct cli_args *args)

@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,19 +13,8 @@
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/pods.h"
+#include "node/undo_cut.h"
 #include "node/write.h"
-
-/* How the file gets back to what it was. */
-enum undo_way { UNDO_NOTHING, UNDO_RESTORE, UNDO_CUT, UNDO_CUT_TABLE };
-
-struct undo {
-	struct plan plan; /* only daemon, set, target and block are used */
-	struct journal journal;
-	enum undo_way way;
-	char *text; /* UNDO_CUT…: the file afterwards; NULL: it is removed */
-	size_t len;
-	bool edited; /* the block has somebody else's text in it */
-};
 
 static void undo_done(struct undo *u)
 {
@@ -37,22 +25,34 @@ static void undo_done(struct undo *u)
 
 /* ---- what stands in the way ---- */
 
-static int check_default_runtime(const struct confset *s, struct report *rep)
+/* Who else names our runtime: the default, or the images' snapshotter table. */
+static const char *who_needs(
+	const struct toml_doc *doc, const struct toml_node *plugin, const char *handler)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		const struct toml_doc *doc = s->files[i].doc;
+	const char *name =
+		toml_get_string(doc, toml_get(doc, plugin, "containerd"), "default_runtime_name");
+
+	if (name && str_eq(name, handler))
+		return "default_runtime_name";
+	return toml_find(doc, plugin, "runtime_platforms", handler, NULL) ? "runtime_platforms"
+									  : NULL;
+}
+
+static int check_references(const struct plan *p, struct report *rep)
+{
+	for (size_t i = 0; i < p->set.n; i++) {
+		const struct toml_doc *doc = p->set.files[i].doc;
 		const struct toml_node *plugins =
 			doc ? toml_get(doc, toml_root(doc), "plugins") : NULL;
 
 		for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-			const char *name = toml_get_string(
-				doc, toml_get(doc, n, "containerd"), "default_runtime_name");
+			const char *who = who_needs(doc, n, p->handler);
 
-			if (name && str_eq(name, STANZA_HANDLER))
+			if (who)
 				return report_set(rep, REASON_E_DEFAULT_RUNTIME,
-					"%s: default_runtime_name is \"" STANZA_HANDLER
-					"\": without that runtime the CRI plugin would not start",
-					s->files[i].path);
+					"%s: %s names \"%s\": without that runtime the CRI plugin "
+					"would not work",
+					p->set.files[i].path, who, p->handler);
 		}
 	}
 	return 0;
@@ -61,7 +61,7 @@ static int check_default_runtime(const struct confset *s, struct report *rep)
 static int check_obstacles(const struct cli_args *args, const struct undo *u, struct report *rep)
 {
 	unsigned shims = args->root ? 0 : pods_count();
-	int r = check_default_runtime(&u->plan.set, rep);
+	int r = check_references(&u->plan, rep);
 
 	if (r != 0)
 		return r;
@@ -75,133 +75,68 @@ static int check_obstacles(const struct cli_args *args, const struct undo *u, st
 
 /* ---- what is to be done ---- */
 
-/* Text without [begin, end), with `keep` in its place. */
-static int replace_range(struct undo *u, const struct conf_file *f, size_t begin, size_t end,
-	const char *keep, struct report *rep)
+/* A file of our own that nobody imports any more is found by the journal only. */
+static int add_journals_file(struct undo *u, struct report *rep)
 {
-	struct buf b = BUF_INIT(CONFSET_FILE_MAX + 64UL);
+	struct err err = ERR_INIT;
+	size_t index;
 
-	if (buf_append(&b, f->text, begin) < 0 || buf_append_str(&b, keep) < 0 ||
-		buf_append(&b, f->text + end, f->len - end) < 0) {
-		buf_done(&b);
-		return report_set(rep, REASON_E_INTERNAL, "out of memory");
-	}
-	free(u->text);
-	u->text = b.data ? b.data : strdup("");
-	u->len = b.len;
-	return u->text ? 0 : report_set(rep, REASON_E_INTERNAL, "out of memory");
-}
-
-static bool only_blanks(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (!isspace((unsigned char)text[i]))
-			return false;
-	}
-	return true;
-}
-
-/* A block that said the file's version leaves it behind if the file has come to live without us. */
-static int cut_block(struct undo *u, const struct conf_file *f, struct report *rep)
-{
-	const struct stanza_block *b = &u->plan.block;
-	const struct toml_node *v = toml_get(f->doc, toml_root(f->doc), "version");
-	bool own_version = v && v->type == TOML_INTEGER && v->begin >= b->begin && v->end <= b->end;
-	_cleanup_(toml_doc_freep) struct toml_doc *rest = NULL;
-	char keep[64] = "";
-	int r;
-
-	u->way = UNDO_CUT;
-	u->edited = !b->intact;
-	r = replace_range(u, f, b->begin, b->end, "", rep);
-	if (r != 0 || !own_version)
-		return r;
-	if (toml_parse(f->path, u->text, u->len, TOML_LENIENT, &rest, NULL) == 0 &&
-		toml_root(rest)->count > 0) {
-		(void)snprintf(keep, sizeof(keep), "version = %lld\n", (long long)v->integer);
-		return replace_range(u, f, b->begin, b->end, keep, rep);
-	}
-	if (u->journal.created && only_blanks(u->text, u->len)) {
-		free(u->text);
-		u->text = NULL;
-	}
+	if (u->journal.phase == JOURNAL_NONE || !drop_in_is_ours(&u->plan, u->journal.config))
+		return 0;
+	if (confset_add_file(&u->plan.daemon, &u->plan.set, u->journal.config, &index, &err) < 0)
+		return report_set(rep, REASON_E_FILE, "%s", err.text);
 	return 0;
 }
 
-/* A file that somebody serialised anew (nvidia-ctk does) has lost the markers but still our table:
- * its headers and lines go, whatever runc table came with it stays. */
-static int cut_table(struct undo *u, struct report *rep)
+static bool find_restore(struct undo *u)
 {
-	const struct conf_file *f = plan_file(&u->plan);
-	const struct toml_header *headers;
-	size_t n, shift = 0;
-	int r = 0;
+	struct plan *p = &u->plan;
 
-	headers = toml_headers(f->doc, &n);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct toml_node *t = headers[i].table;
-		struct conf_file now = *f;
+	for (size_t i = 0; u->journal.phase != JOURNAL_NONE && i < p->set.n; i++) {
+		const struct conf_file *f = &p->set.files[i];
+		char hash[SHA256_HEX_SIZE];
 
-		while (t && t->parent &&
-			!(t->key && str_eq(t->key, STANZA_HANDLER) && t->parent->key &&
-				str_eq(t->parent->key, "runtimes")))
-			t = t->parent;
-		if (!t || !t->parent)
+		if (!f->exists || !str_eq(u->journal.config, f->name))
 			continue;
-		if (!stanza_is_ours(f->doc, t))
+		sha256_hex(f->text, f->len, hash);
+		if (!str_eq(u->journal.after, hash))
 			continue;
-		if (u->text) {
-			now.text = u->text;
-			now.len = u->len;
-			u->text = NULL;
-		}
-		r = replace_range(
-			u, &now, headers[i].begin - shift, headers[i].end - shift, "", rep);
-		if (now.text != f->text)
-			free(now.text);
-		shift += headers[i].end - headers[i].begin;
-		u->way = UNDO_CUT_TABLE;
+		p->target = i;
+		u->way = UNDO_RESTORE;
+		return true;
 	}
-	return r;
+	return false;
 }
 
 static int find_way(struct undo *u, struct report *rep)
 {
 	struct plan *p = &u->plan;
 	struct err err = ERR_INIT;
-	char hash[SHA256_HEX_SIZE];
+	int r = add_journals_file(u, rep);
 
+	if (r != 0 || find_restore(u))
+		return r;
 	for (size_t i = 0; i < p->set.n; i++) {
 		const struct conf_file *f = &p->set.files[i];
 
 		if (!f->exists)
 			continue;
-		sha256_hex(f->text, f->len, hash);
-		if (u->journal.phase != JOURNAL_NONE && str_eq(u->journal.config, f->name) &&
-			str_eq(u->journal.after, hash)) {
-			p->target = i;
-			u->way = UNDO_RESTORE;
-			return 0;
-		}
-	}
-	for (size_t i = 0; i < p->set.n; i++) {
-		const struct conf_file *f = &p->set.files[i];
-		int r;
-
-		if (!f->exists)
-			continue;
-		r = stanza_find(f->text ? f->text : "", f->doc, &p->block, &err);
+		r = stanza_find(f->text ? f->text : "", f->doc, p->handler, &p->block, &err);
 		if (r < 0)
 			return report_set(rep, REASON_E_BROKEN_BLOCK, "%s: %s", f->path, err.text);
 		if (r > 0) {
 			p->target = i;
 			p->has_block = true;
-			return cut_block(u, f, rep);
+			return undo_cut_block(u, rep);
 		}
 	}
 	/* only what we are known to have written: somebody else's entry of this name is not ours */
-	if (u->journal.phase != JOURNAL_NONE && p->set.n > 0 && p->set.files[0].exists)
-		return cut_table(u, rep);
+	for (size_t i = 0; u->journal.phase != JOURNAL_NONE && i < p->set.n; i++) {
+		if (!p->set.files[i].exists || !str_eq(u->journal.config, p->set.files[i].name))
+			continue;
+		p->target = i;
+		return undo_cut_table(u, rep);
+	}
 	return 0;
 }
 
@@ -232,6 +167,9 @@ static int write_cut(struct undo *u, struct err *err)
 static int restart_after(const struct cli_args *args, struct undo *u, struct report *rep)
 {
 	struct daemon *d = &u->plan.daemon;
+	struct health_want want = {
+		.address = u->plan.address ? u->plan.address : DAEMON_ADDRESS_DEFAULT,
+		.name = u->plan.handler};
 	struct err err = ERR_INIT;
 
 	if (args->root || !d->program)
@@ -246,8 +184,7 @@ static int restart_after(const struct cli_args *args, struct undo *u, struct rep
 			"restarted",
 			plan_file(&u->plan)->path);
 	rep->restart = true;
-	if (change_restart(d, u->plan.address ? u->plan.address : DAEMON_ADDRESS_DEFAULT, NULL, 0,
-		    args->timeout_s, &err) < 0) {
+	if (change_restart(d, &want, args->timeout_s, &err) < 0) {
 		change_note_journal(d, rep);
 		return report_set(rep, REASON_E_UNDO_FAILED,
 			"%s: the runtime was taken out, but containerd is not well after its "
@@ -257,7 +194,7 @@ static int restart_after(const struct cli_args *args, struct undo *u, struct rep
 	return 0;
 }
 
-static int undo_write(const struct cli_args *args, struct undo *u, struct report *rep)
+static int undo_write(struct undo *u, struct report *rep)
 {
 	const struct daemon *d = &u->plan.daemon;
 	const struct conf_file *f = plan_file(&u->plan);
@@ -272,19 +209,18 @@ static int undo_write(const struct cli_args *args, struct undo *u, struct report
 		return report_set(rep, REASON_E_FILE, "%s", err.text);
 	if (write_hash(f->path, rep->hash_after) < 0)
 		rep->hash_after[0] = '\0';
-	journal_remove(d->root, 0);
+	journal_remove(d->root, u->plan.handler, 0);
 	journal_rotate(d->root, NULL);
 	if (u->edited)
 		report_note(rep,
 			"the block had been edited; the file as it was lies in %s" JOURNAL_DIR
 			"/backups",
 			d->root);
-	(void)report_set(rep, REASON_REMOVED,
-		"%s: the runtime \"" STANZA_HANDLER "\" was taken out%s", f->path,
+	return report_set(rep, REASON_REMOVED, "%s: the runtime \"%s\" was taken out%s", f->path,
+		u->plan.handler,
 		u->way != UNDO_RESTORE ? "; everything else is as it was"
 		: u->journal.created   ? "; the file did not exist before and is gone"
 				       : "; the file has its original bytes");
-	return restart_after(args, u, rep);
 }
 
 /* The socket, for the health check after the restart; the default where it cannot be told. */
@@ -298,29 +234,20 @@ static void find_address(struct plan *p)
 		(void)str_dup(&p->address, containerd_address(dump));
 }
 
-static int prepare(const struct cli_args *args, struct undo *u, int *lock, struct report *rep)
+static int load_files(struct undo *u, struct report *rep)
 {
 	struct plan *p = &u->plan;
 	struct err err = ERR_INIT;
 	bool imports;
 	int r;
 
-	if (daemon_resolve(args, &p->daemon, &err) < 0 && !p->daemon.config)
-		return report_set(rep, REASON_E_NO_CONTAINERD, "%s", err.text);
-	(void)snprintf(rep->containerd, sizeof(rep->containerd), "%s", p->daemon.version);
-	(void)snprintf(rep->config, sizeof(rep->config), "%s%s", p->daemon.root, p->daemon.config);
-	if (!args->dry_run) {
-		*lock = change_lock(p->daemon.root, p->daemon.config, args->timeout_s, &err);
-		if (*lock < 0)
-			return report_set(rep,
-				*lock == -ETIMEDOUT ? REASON_E_LOCKED : REASON_E_FILE, "%s",
-				err.text);
-		r = change_recover(&p->daemon, &u->journal, &err);
-	} else {
-		r = journal_load(p->daemon.root, &u->journal, &err);
-	}
-	if (r < 0 && r != -EBADMSG)
-		return report_set(rep, REASON_E_STATE_DIR, "%s", err.text);
+	confset_done(&p->set);
+	p->has_block = false;
+	p->target = 0;
+	u->way = UNDO_NOTHING;
+	u->edited = false;
+	free(u->text);
+	u->text = NULL;
 	r = confset_load(&p->daemon, &p->set, &imports, &err);
 	if (r < 0)
 		return report_set(rep,
@@ -331,38 +258,94 @@ static int prepare(const struct cli_args *args, struct undo *u, int *lock, struc
 	return 0;
 }
 
+static int prepare(const struct cli_args *args, struct undo *u, int *lock, struct report *rep)
+{
+	struct plan *p = &u->plan;
+	struct err err = ERR_INIT;
+	int r;
+
+	p->handler = plan_handler(args);
+	(void)snprintf(rep->handler, sizeof(rep->handler), "%s", p->handler);
+	if (!stanza_is_handler(p->handler))
+		return report_set(
+			rep, REASON_E_HANDLER, "\"%s\" cannot be a handler's name", p->handler);
+	r = daemon_resolve(args, &p->daemon, &err);
+	report_where(rep, args, p->daemon.unit);
+	if (r < 0 && !p->daemon.config)
+		return report_set(rep, REASON_E_NO_CONTAINERD, "%s", err.text);
+	(void)snprintf(rep->containerd, sizeof(rep->containerd), "%s", p->daemon.version);
+	(void)snprintf(rep->config, sizeof(rep->config), "%s%s", p->daemon.root, p->daemon.config);
+	if (!args->dry_run) {
+		*lock = change_lock(p->daemon.root, p->daemon.config, args->timeout_s, &err);
+		if (*lock < 0)
+			return report_set(rep,
+				*lock == -ETIMEDOUT ? REASON_E_LOCKED : REASON_E_FILE, "%s",
+				err.text);
+		r = change_recover(&p->daemon, p->handler, &u->journal, &err);
+	} else {
+		r = journal_load(p->daemon.root, p->handler, &u->journal, &err);
+	}
+	if (r < 0 && r != -EBADMSG)
+		return report_set(rep, REASON_E_STATE_DIR, "%s", err.text);
+	return load_files(u, rep);
+}
+
+/* What the file would be; on one's own machine also what undo does to it. */
+static void print_diff(const struct undo *u)
+{
+	const struct conf_file *f = plan_file(&u->plan);
+	_cleanup_free_ char *original = NULL;
+	const char *after = u->text ? u->text : "";
+	size_t len = u->text ? u->len : 0;
+
+	if (u->way == UNDO_RESTORE && !u->journal.created) {
+		if (!u->journal.backup || journal_read_backup(u->plan.daemon.root,
+						  u->journal.backup, &original, &len, NULL) < 0)
+			return;
+		after = original ? original : "";
+	}
+	containerd_print_change(f->path, false, f->text ? f->text : "", f->len, after, len);
+}
+
 static int undo(const struct cli_args *args, struct undo *u, int *lock, struct report *rep)
 {
 	int r = prepare(args, u, lock, rep);
+	size_t done = 0, max = u->plan.set.n + 1;
 
-	if (r != 0)
-		return r;
-	r = find_way(u, rep);
-	if (r != 0)
-		return r;
-	if (u->way == UNDO_NOTHING) {
-		if (!args->dry_run)
-			journal_remove(u->plan.daemon.root, 0);
-		return report_set(rep, REASON_NOTHING_TO_UNDO,
-			"nothing of Reaper's stands in containerd's configuration");
-	}
-	(void)snprintf(rep->config, sizeof(rep->config), "%s", plan_file(&u->plan)->path);
-	(void)snprintf(rep->strategy, sizeof(rep->strategy), "%s",
-		u->way == UNDO_RESTORE ? "restore"
-		: u->way == UNDO_CUT   ? "block"
-				       : "table");
-	if (!args->force) {
-		r = check_obstacles(args, u, rep);
+	for (; r == 0 && done <= max; done++) {
+		r = find_way(u, rep);
+		if (r != 0 || u->way == UNDO_NOTHING)
+			break;
+		(void)snprintf(rep->config, sizeof(rep->config), "%s", plan_file(&u->plan)->path);
+		(void)snprintf(rep->strategy, sizeof(rep->strategy), "%s",
+			u->way == UNDO_RESTORE ? "restore"
+			: u->way == UNDO_CUT   ? "block"
+					       : "table");
+		if (!args->force && done == 0)
+			r = check_obstacles(args, u, rep);
 		if (r != 0)
-			return r;
+			break;
+		if (args->diff && !args->json)
+			print_diff(u);
+		if (args->dry_run)
+			return report_set(rep, REASON_CHANGE,
+				"%s: the runtime \"%s\" would be taken out",
+				plan_file(&u->plan)->path, u->plan.handler);
+		if (done == 0 && change_is_live(args, &u->plan.daemon) && !args->no_restart)
+			find_address(&u->plan);
+		r = undo_write(u, rep);
+		journal_done(&u->journal);
+		if (r == 0)
+			r = load_files(u, rep);
 	}
-	if (args->dry_run)
-		return report_set(rep, REASON_CHANGE,
-			"%s: the runtime \"" STANZA_HANDLER "\" would be taken out",
-			plan_file(&u->plan)->path);
-	if (change_is_live(args, &u->plan.daemon) && !args->no_restart)
-		find_address(&u->plan);
-	return undo_write(args, u, rep);
+	if (r != 0)
+		return r;
+	if (done > 0)
+		return restart_after(args, u, rep);
+	if (!args->dry_run)
+		journal_remove(u->plan.daemon.root, u->plan.handler, 0);
+	return report_set(rep, REASON_NOTHING_TO_UNDO,
+		"nothing of Reaper's stands in containerd's configuration");
 }
 
 int containerd_undo(const struct cli_args *args)

@@ -15,14 +15,15 @@ enum { CHECK_TIMEOUT_S = 10 };
 /* The running daemon has the runtime. */
 static int verify_live(const struct plan *p, struct report *rep)
 {
-	struct health_want want = {
-		.address = p->address, .default_runtime = p->default_runtime, .handler = 1};
+	struct health_want want = {.address = p->address,
+		.default_runtime = p->default_runtime,
+		.name = p->handler,
+		.handler = 1};
 	struct err err = ERR_INIT;
 
 	if (health_wait(&p->daemon, &want, CHECK_TIMEOUT_S, &err) == 0)
-		return report_set(rep, REASON_OK,
-			"containerd %s runs with the runtime \"" STANZA_HANDLER "\"",
-			p->daemon.version);
+		return report_set(rep, REASON_OK, "containerd %s runs with the runtime \"%s\"",
+			p->daemon.version, p->handler);
 	return report_set(rep,
 		err.kind == ERR_NOT_FOUND ? REASON_E_NOT_LOADED : REASON_E_NOT_HEALTHY, "%s",
 		err.text);
@@ -37,11 +38,13 @@ static int verify(const struct cli_args *args, struct plan *p, struct report *re
 	if (rep->reason == REASON_NO_PROC)
 		return report_exit(rep->reason);
 	if (rep->reason == REASON_CHANGE)
-		return report_set(rep,
-			p->has_block ? REASON_E_NOT_EFFECTIVE : REASON_E_NOT_CONFIGURED,
-			p->has_block ? "%s: the reaper block is there, but is not what it should be"
-				     : "%s: the runtime \"" STANZA_HANDLER "\" is not configured",
-			rep->config);
+		return p->has_block ? report_set(rep, REASON_E_NOT_EFFECTIVE,
+					      "%s: the reaper block is there, but is not what it "
+					      "should be",
+					      rep->config)
+				    : report_set(rep, REASON_E_NOT_CONFIGURED,
+					      "%s: the runtime \"%s\" is not configured",
+					      rep->config, p->handler);
 	if (report_is_error(rep->reason))
 		return report_exit(rep->reason);
 	if (!containerd_find_shim(p->daemon.root)) {
@@ -73,7 +76,7 @@ static void note_journal(const struct plan *p, struct report *rep)
 {
 	_cleanup_(journal_done) struct journal j = JOURNAL_INIT;
 	struct err err = ERR_INIT;
-	int r = journal_load(p->daemon.root, &j, &err);
+	int r = journal_load(p->daemon.root, p->handler, &j, &err);
 
 	if (r < 0)
 		report_note(rep, "%s", err.text);

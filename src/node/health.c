@@ -11,7 +11,6 @@
 #include "base/macro.h"
 #include "base/str.h"
 #include "node/grpc.h"
-#include "node/stanza.h"
 
 /* StatusRequest{verbose: true}; StatusResponse: info = 2, map<string,string>
  * (k8s.io/cri-api pkg/apis/runtime/v1/api.proto) */
@@ -58,14 +57,14 @@ static int find_config(const struct buf *message, struct pb_field *ret)
 static int check_handlers(
 	const struct health_want *want, const struct json_ref *runtimes, struct err *err)
 {
-	bool ours = json_has(runtimes, STANZA_HANDLER);
+	bool ours = json_has(runtimes, want->name);
 
 	if (want->handler == 1 && !ours)
 		return err_setf(err, ERR_NOT_FOUND, ENOENT,
-			"the running containerd has no runtime \"" STANZA_HANDLER "\"");
+			"the running containerd has no runtime \"%s\"", want->name);
 	if (want->handler == 0 && ours)
 		return err_setf(err, ERR_NOT_FOUND, EEXIST,
-			"the running containerd still has the runtime \"" STANZA_HANDLER "\"");
+			"the running containerd still has the runtime \"%s\"", want->name);
 	if (!str_empty(want->default_runtime) && !json_has(runtimes, want->default_runtime))
 		return err_setf(err, ERR_NOT_FOUND, ENOENT,
 			"the running containerd lost its default runtime \"%s\"",

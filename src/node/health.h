@@ -14,7 +14,8 @@
 struct health_want {
 	const char *address;         /* the daemon's socket */
 	const char *default_runtime; /* must be among the handlers; NULL: whatever */
-	int handler;                 /* ours: 1 must be there, 0 must not, -1 whatever */
+	const char *name;            /* of our handler */
+	int handler;                 /* it: 1 must be there, 0 must not, -1 whatever */
 };
 
 /*

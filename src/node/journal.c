@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "node/confset.h"
 #include "node/root.h"
+#include "node/stanza.h"
 #include "toml/toml.h"
 
 enum { JOURNAL_SIZE_MAX = 64 << 10 };
@@ -32,6 +33,7 @@ static const char *const phase_names[] = {
 
 void journal_done(struct journal *j)
 {
+	free(j->handler);
 	free(j->config);
 	free(j->backup);
 	free(j->containerd);
@@ -40,9 +42,12 @@ void journal_done(struct journal *j)
 	*j = (struct journal)JOURNAL_INIT;
 }
 
-static int path_of(const char *root, const char *name, char **ret)
+static int path_of(const char *root, const char *handler, char **ret)
 {
-	return str_printf(ret, "%s" JOURNAL_DIR "/%s", root, name);
+	bool usual = !handler || str_eq(handler, STANZA_HANDLER);
+
+	return str_printf(
+		ret, "%s" JOURNAL_DIR "/journal%s%s", root, usual ? "" : "-", usual ? "" : handler);
 }
 
 /* ---- reading: the file is TOML, for we have a reader ---- */
@@ -101,13 +106,13 @@ static int from_doc(const struct toml_doc *doc, struct journal *j)
 	return 1;
 }
 
-int journal_load(const char *root, struct journal *ret, struct err *err)
+int journal_load(const char *root, const char *handler, struct journal *ret, struct err *err)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
 	_cleanup_(journal_done) struct journal j = JOURNAL_INIT;
 	_cleanup_free_ char *path = NULL, *text = NULL;
 	size_t len;
-	int r = path_of(root, "journal", &path);
+	int r = path_of(root, handler, &path);
 
 	if (r < 0)
 		return err_sysf(err, -r, "journal");
@@ -122,6 +127,9 @@ int journal_load(const char *root, struct journal *ret, struct err *err)
 	if (r < 0)
 		return err_setf(err, ERR_INVALID, -r,
 			"%s is incomplete or of a newer reaperctl, and is not used", path);
+	r = str_dup(&j.handler, handler);
+	if (r < 0)
+		return err_sysf(err, -r, "journal");
 	*ret = j;
 	j = (struct journal)JOURNAL_INIT;
 	return 1;
@@ -174,7 +182,7 @@ int journal_save(const char *root, const struct journal *j, int *ret_made, struc
 	if (made < 0)
 		return err_sysf(err, -made, "%s" JOURNAL_DIR, root);
 	*ret_made += made;
-	r = path_of(root, "journal", &path);
+	r = path_of(root, j->handler, &path);
 	if (r == 0)
 		r = to_text(j, &b);
 	if (r < 0)
@@ -182,11 +190,11 @@ int journal_save(const char *root, const struct journal *j, int *ret_made, struc
 	return file_replace_at(AT_FDCWD, path, b.data, b.len, 0600, err);
 }
 
-void journal_remove(const char *root, int made)
+void journal_remove(const char *root, const char *handler, int made)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (path_of(root, "journal", &path) == 0)
+	if (path_of(root, handler, &path) == 0)
 		(void)unlink(path);
 	root_rmdirs(root, JOURNAL_DIR, made);
 }

@@ -1,6 +1,7 @@
 /*
  * What was done to containerd's file, on disk before it is done: ROOT/var/lib/reaper/containerd
- * (0700) with `journal` and `backups/`. With it a killed run can be finished or taken back, and an
+ * (0700) with `journal` (`journal-NAME` of a handler that is not
+ * the usual one) and `backups/`. With it a killed run can be finished or taken back, and an
  * undo gives back the very bytes. Without it the block's markers suffice.
  */
 #pragma once
@@ -27,6 +28,7 @@ enum journal_phase {
 
 struct journal {
 	enum journal_phase phase;
+	char *handler; /* whose block it is */
 	char *config;  /* as the daemon names it, without the root */
 	bool created;  /* there was no such file */
 	int dirs_made; /* nor so many of its directories */
@@ -45,14 +47,14 @@ struct journal {
 	}
 
 /* Reads it: 1, or 0 if there is none, or -EBADMSG if it cannot be used (newer format, cut). */
-int journal_load(const char *root, struct journal *ret, struct err *err);
+int journal_load(const char *root, const char *handler, struct journal *ret, struct err *err);
 void journal_done(struct journal *j);
 
 /* Makes the directories if need be (*ret_made levels), writes it atomically. */
 int journal_save(const char *root, const struct journal *j, int *ret_made, struct err *err);
 
-/* Removes it, and `made` levels of directories as far as they are empty. */
-void journal_remove(const char *root, int made);
+/* Removes it (the one of `handler`), and `made` levels of directories as far as they are empty. */
+void journal_remove(const char *root, const char *handler, int made);
 
 /*
  * Stores bytes in backups/ (0600) and gives their name to *ret_name; the same bytes get the same

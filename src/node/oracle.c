@@ -8,9 +8,6 @@
 #include "node/compare.h"
 #include "node/plan_impl.h"
 
-#define ID_V2 "io.containerd.grpc.v1.cri"
-#define ID_V3 "io.containerd.cri.v1.runtime"
-
 /* One difference between the dumps before and after, judged. */
 struct judge {
 	const struct toml_doc *after;
@@ -61,7 +58,7 @@ static int prove(struct plan *p, const struct baseline *base, const struct buf *
 		return r == -ENOMEM ? r : 0;
 	r = str_printf(&runtimes, "plugins.\"%s\".containerd.runtimes.", base->dump_plugin);
 	if (r == 0)
-		r = str_printf(&ours, "%s" STANZA_HANDLER, runtimes);
+		r = str_printf(&ours, "%s%s", runtimes, p->handler);
 	if (r < 0)
 		return err_sysf(err, -r, "candidate");
 	j.after = dump;
@@ -77,15 +74,24 @@ static int prove(struct plan *p, const struct baseline *base, const struct buf *
 	return j.found && !j.wrong[0] ? 1 : 0;
 }
 
+/* "podsandbox" is the default everywhere; written down where the release knows the key. */
+static enum stanza_sandbox sandbox_key(const struct plan *p, const char *plugin)
+{
+	if (str_eq(plugin, CRI_ID_V3))
+		return STANZA_SANDBOXER;
+	return daemon_at_least(&p->daemon, 1, 7, 0) ? STANZA_SANDBOX_MODE : STANZA_SANDBOX_NONE;
+}
+
 /* The file with the block of this candidate, where the old one stood or at the end. */
 static int compose(const struct plan *p, const struct baseline *base, const char *plugin,
-	unsigned version, const struct toml_node *carry, struct buf *out, size_t *ret_at,
-	size_t *ret_add)
+	const struct toml_node *carry, struct buf *out, size_t *ret_at, size_t *ret_add)
 {
 	size_t at = p->has_block ? p->block.begin : base->len;
 	struct stanza_spec spec = {
+		.handler = p->handler,
+		.sandbox = sandbox_key(p, plugin),
 		.plugin = plugin,
-		.version = version,
+		.version = p->put_version,
 		.carry = carry,
 		.eol = stanza_eol(base->text, base->len),
 		.gap = p->has_block ? p->block.gap : stanza_gap(base->text, base->len),
@@ -143,19 +149,29 @@ static int keep_block(struct plan *p, const struct baseline *base, struct err *e
 	return 1;
 }
 
+/* The names to be tried: the one of the file's version first. */
+static void order_ids(const struct plan *p, const char *ids[CRI_IDS])
+{
+	static const char *const by_version[][CRI_IDS] = {
+		{CRI_ID_V1, CRI_ID_V3, CRI_ID_V2},
+		{CRI_ID_V2, CRI_ID_V3, NULL},
+		{CRI_ID_V3, CRI_ID_V2, NULL},
+	};
+
+	memcpy(ids, by_version[p->version >= 3 ? 2 : p->version - 1], sizeof(by_version[0]));
+}
+
 int oracle_choose(struct plan *p, const struct baseline *base, struct err *err)
 {
-	/* A file without a version gets the one that its daemon writes itself. */
-	unsigned fresh = base->own_version ? base->own_version : p->daemon.major >= 2 ? 3 : 2;
-	unsigned version = p->version ? p->version : fresh;
-	const char *ids[] = {version >= 3 ? ID_V3 : ID_V2, version >= 3 ? ID_V2 : ID_V3};
+	const char *ids[CRI_IDS];
 	struct err first = ERR_INIT;
 	bool told = false;
 	int kept = keep_block(p, base, err);
 
 	if (kept != 0)
 		return kept;
-	for (size_t i = 0; i < ARRAY_LEN(ids) * 2; i++) {
+	order_ids(p, ids);
+	for (size_t i = 0; i < ARRAY_LEN(ids) * 2 && ids[i / 2]; i++) {
 		_cleanup_(buf_done) struct buf text = BUF_INIT(CONFSET_FILE_MAX + (1UL << 20));
 		const char *plugin = ids[i / 2];
 		bool carry = expects_carry(p, base, plugin) != (i % 2 != 0);
@@ -163,10 +179,10 @@ int oracle_choose(struct plan *p, const struct baseline *base, struct err *err)
 		size_t at = 0, add = 0;
 		int r;
 
-		if (carry && plan_runtimes(base->file, toml_root(base->file), plugin))
+		if (carry &&
+			(p->drop_in || plan_runtimes(base->file, toml_root(base->file), plugin)))
 			continue; /* its headers would stand twice */
-		r = compose(p, base, plugin, p->version ? 0 : version,
-			carry ? base->runtimes : NULL, &text, &at, &add);
+		r = compose(p, base, plugin, carry ? base->runtimes : NULL, &text, &at, &add);
 		if (r < 0)
 			return err_sysf(err, -r, "candidate");
 		r = prove(p, base, &text, carry, &why);

@@ -15,12 +15,6 @@
 #include "node/distro.h"
 #include "node/plan_impl.h"
 
-static const char *const cri_plugins[] = {
-	"io.containerd.cri.v1.runtime", /* 2.x */
-	"io.containerd.grpc.v1.cri",    /* 1.x, and 2.x files of version 2 */
-	"cri",                          /* version 1 */
-};
-
 void plan_done(struct plan *p)
 {
 	daemon_done(&p->daemon);
@@ -44,138 +38,14 @@ const struct conf_file *plan_file(const struct plan *p)
 	return &p->set.files[p->target];
 }
 
-const struct toml_node *plan_runtimes(
-	const struct toml_doc *doc, const struct toml_node *root, const char *plugin)
+const char *plan_handler(const struct cli_args *args)
 {
-	return toml_find(doc, root, "plugins", plugin, "containerd", "runtimes", NULL);
+	return args->handler ? args->handler : STANZA_HANDLER;
 }
 
 static int internal(struct report *rep, int errnum)
 {
 	return report_set(rep, REASON_E_INTERNAL, "%s", strerrordesc_np(errnum));
-}
-
-/* ---- what can be told from the files alone ---- */
-
-/* On 1.x the last file with a CRI section owns all of it; 2.x merges. */
-static size_t winning_file(const struct plan *p)
-{
-	if (p->daemon.major >= 2)
-		return 0;
-	for (size_t i = p->set.n; i-- > 1;) {
-		const struct conf_file *f = &p->set.files[i];
-
-		for (size_t c = 0; c < ARRAY_LEN(cri_plugins); c++) {
-			if (toml_find(f->doc, toml_root(f->doc), "plugins", cri_plugins[c], NULL))
-				return i;
-		}
-	}
-	return 0;
-}
-
-static bool is_blank(const struct toml_doc *doc)
-{
-	return !doc || toml_root(doc)->count == 0;
-}
-
-static int check_version(struct plan *p, const struct conf_file *f, const struct toml_doc *doc,
-	bool root, struct report *rep)
-{
-	const struct toml_node *v = doc ? toml_get(doc, toml_root(doc), "version") : NULL;
-	unsigned max = daemon_max_config_version(&p->daemon);
-
-	if (!v && (is_blank(doc) || !root))
-		return 0;
-	if (!v || (v->type == TOML_INTEGER && v->integer < 2))
-		return report_set(rep, REASON_E_UNVERSIONED,
-			"%s has no version or version 1: what a runtime table is called in it "
-			"depends on "
-			"the release of containerd, so that a table written now may be dead after "
-			"the next "
-			"upgrade",
-			f->path);
-	if (v->type != TOML_INTEGER)
-		return report_set(rep, REASON_E_VERSION,
-			"%s, line %u: version is no integer; containerd refuses the file", f->path,
-			v->line);
-	if (v->integer > (int64_t)max)
-		return report_set(rep, REASON_E_VERSION,
-			"%s, line %u: version %lld, but containerd %s reads versions up to %u",
-			f->path, v->line, (long long)v->integer, p->daemon.version, max);
-	p->version = (unsigned)v->integer;
-	return 0;
-}
-
-static int check_disabled(const struct conf_file *f, const struct toml_doc *doc, struct report *rep)
-{
-	static const char *const ids[] = {"cri", "io.containerd.grpc.v1.cri",
-		"io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"};
-	const struct toml_node *list = toml_get(doc, toml_root(doc), "disabled_plugins");
-
-	if (!list || list->type != TOML_ARRAY)
-		return 0;
-	for (const struct toml_node *n = list->first; n; n = n->next) {
-		for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-			if (n->type == TOML_STRING && str_eq(n->text, ids[i]))
-				return report_set(rep, REASON_E_CRI_DISABLED,
-					"%s, line %u: disabled_plugins has \"%s\": Kubernetes "
-					"cannot use this "
-					"containerd at all",
-					f->path, n->line, n->text);
-		}
-	}
-	return 0;
-}
-
-/* Forms under which a [header] of ours could not stand, or would be read differently by a release.
- */
-static int check_forms(const struct conf_file *f, const struct toml_doc *doc, struct report *rep)
-{
-	const struct toml_node *plugins = toml_get(doc, toml_root(doc), "plugins");
-	static const char *const below[] = {"containerd", "runtimes"};
-
-	if (plugins && (plugins->type != TOML_TABLE || (plugins->flags & TOML_INLINE)))
-		return report_set(rep, REASON_E_INLINE_RUNTIMES,
-			"%s, line %u: plugins is an inline table, to which nothing can be added",
-			f->path, plugins->line);
-	for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-		if (n->flags & TOML_ESCAPED)
-			return report_set(rep, REASON_E_ESCAPED_KEY,
-				"%s, line %u: \"%s\" is spelled with an escape sequence, which "
-				"containerd 1.x "
-				"and 2.x read differently",
-				f->path, n->line, n->key);
-	}
-	for (size_t c = 0; c < ARRAY_LEN(cri_plugins); c++) {
-		const struct toml_node *at = toml_get(doc, plugins, cri_plugins[c]);
-
-		for (size_t i = 0; at; i++) {
-			if (at->type != TOML_TABLE || (at->flags & TOML_INLINE))
-				return report_set(rep, REASON_E_INLINE_RUNTIMES,
-					"%s, line %u: \"%s\" is an inline value, to which the "
-					"runtime cannot be "
-					"added",
-					f->path, at->line, at->key);
-			at = i < ARRAY_LEN(below) ? toml_get(doc, at, below[i]) : NULL;
-		}
-	}
-	return 0;
-}
-
-/* Our handler in the file without our block, under any plugin's name; *ret_line is where. */
-static bool stands_in_file(const struct toml_doc *doc, uint32_t *ret_line)
-{
-	for (size_t i = 0; i < ARRAY_LEN(cri_plugins); i++) {
-		const struct toml_node *runtimes =
-			plan_runtimes(doc, toml_root(doc), cri_plugins[i]);
-		const struct toml_node *n = toml_get(doc, runtimes, STANZA_HANDLER);
-
-		if (n) {
-			*ret_line = n->line;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* ---- the baseline: the daemon's view without our block ---- */
@@ -224,7 +94,7 @@ static int dump_baseline(struct plan *p, struct baseline *b, struct err *err)
 		return confset_dump(
 			&p->daemon, &p->set, p->target, NULL, 0, &b->dump_text, &b->dump, err);
 	r = buf_append(&text, b->text, p->has_block ? p->block.begin : b->len);
-	if (r == 0 && b->own_version)
+	if (r == 0 && b->own_version && p->target == 0)
 		r = buf_printf(&text, "\nversion = %u\n", b->own_version);
 	if (r == 0 && p->has_block)
 		r = buf_append_str(&text, b->text + p->block.begin);
@@ -256,9 +126,9 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 			"containerd does not accept its present configuration: %s", err.text);
 	(void)snprintf(rep->proof, sizeof(rep->proof), "oracle");
 	root = toml_root(b->dump);
-	for (size_t i = 0; i < ARRAY_LEN(cri_plugins) && !cri; i++) {
-		b->dump_plugin = cri_plugins[i];
-		cri = toml_find(b->dump, root, "plugins", cri_plugins[i], "containerd", NULL);
+	for (size_t i = 0; i < CRI_IDS && !cri; i++) {
+		b->dump_plugin = cri_ids[i];
+		cri = toml_find(b->dump, root, "plugins", cri_ids[i], "containerd", NULL);
 	}
 	if (!cri)
 		return report_set(rep, REASON_E_NO_CRI,
@@ -277,70 +147,6 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 	return 0;
 }
 
-/* ---- a runtime of our name that somebody else wrote, or an edited block ---- */
-
-static int judge_foreign(const struct plan *p, const struct baseline *b,
-	const struct toml_node *ours, struct report *rep)
-{
-	const char *type = toml_get_string(b->dump, ours, "runtime_type");
-	uint32_t line = 0;
-	bool here = stands_in_file(b->file, &line);
-	char place[600];
-
-	(void)snprintf(place, sizeof(place), here ? "%s, line %u" : "%s or a file it imports",
-		plan_file(p)->path, line);
-	if (!ours)
-		return report_set(rep, REASON_E_CONFLICT,
-			"%s: a runtime \"" STANZA_HANDLER
-			"\" is written there that has no effect (its table "
-			"has a name that containerd %s does not read in this file)",
-			place, p->daemon.version);
-	if (!type || !str_eq(type, STANZA_TYPE))
-		return report_set(rep, REASON_E_CONFLICT,
-			"%s: a runtime \"" STANZA_HANDLER
-			"\" with runtime_type \"%s\" stands there",
-			place, type ? type : "");
-	(void)snprintf(rep->strategy, sizeof(rep->strategy), "adopt");
-	if (!stanza_matches(b->dump, ours))
-		report_note(rep, "annotations reaper.runtime/* or other settings differ in the "
-				 "existing entry; for "
-				 "all of Reaper's annotations add pod_annotations and "
-				 "container_annotations = "
-				 "[\"" STANZA_ANNOTATIONS "\"] to it");
-	return report_set(rep, REASON_ADOPTED,
-		"%s: the runtime \"" STANZA_HANDLER
-		"\" is already configured by somebody else, and is "
-		"left as it is",
-		place);
-}
-
-static int judge_edited(struct plan *p, struct report *rep)
-{
-	const struct conf_file *f = plan_file(p);
-	_cleanup_(toml_doc_freep) struct toml_doc *dump = NULL;
-	_cleanup_free_ char *text = NULL;
-	struct err err = ERR_INIT;
-	const char *type = NULL;
-
-	if (confset_dump(&p->daemon, &p->set, p->target, NULL, 0, &text, &dump, &err) < 0)
-		return report_set(rep, REASON_E_EDITED_BLOCK,
-			"%s, line %u: the reaper block was edited: %s", f->path, p->block.line,
-			err.text);
-	for (size_t i = 0; i < ARRAY_LEN(cri_plugins) && !type; i++)
-		type = toml_get_string(dump,
-			toml_get(dump, plan_runtimes(dump, toml_root(dump), cri_plugins[i]),
-				STANZA_HANDLER),
-			"runtime_type");
-	if (!type || !str_eq(type, STANZA_TYPE))
-		return report_set(rep, REASON_E_EDITED_BLOCK,
-			"%s, line %u: the reaper block was edited, and the runtime no longer works",
-			f->path, p->block.line);
-	report_note(rep, "%s, line %u: the reaper block was edited by hand and is kept as it is",
-		f->path, p->block.line);
-	(void)snprintf(rep->strategy, sizeof(rep->strategy), "block");
-	return report_set(rep, REASON_OK, "the runtime \"" STANZA_HANDLER "\" is configured");
-}
-
 /* ---- the steps ---- */
 
 static int load(const struct cli_args *args, struct plan *p, struct report *rep)
@@ -350,7 +156,9 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	bool imports;
 	int r;
 
-	if (daemon_resolve(args, &p->daemon, &err) < 0)
+	r = daemon_resolve(args, &p->daemon, &err);
+	report_where(rep, args, p->daemon.unit);
+	if (r < 0)
 		return report_set(rep,
 			p->daemon.program ? REASON_E_BASELINE : REASON_E_NO_CONTAINERD, "%s",
 			err.text);
@@ -386,36 +194,40 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	return 0;
 }
 
+/*
+ * The block, wherever it stands among the files. On 1.x it has an effect only in the file that owns
+ * the CRI section.
+ */
 static int find_block(struct plan *p, struct report *rep)
 {
-	const struct conf_file *f = plan_file(p);
-	struct err err = ERR_INIT;
-	int r;
+	size_t winning = p->target;
 
-	if (!f->exists)
-		return 0;
-	r = stanza_find(f->text ? f->text : "", f->doc, &p->block, &err);
-	if (r < 0)
-		return report_set(rep, REASON_E_BROKEN_BLOCK, "%s: %s", f->path, err.text);
-	p->has_block = r > 0;
-	return 0;
-}
+	for (size_t i = 0; i < p->set.n; i++) {
+		const struct conf_file *f = &p->set.files[i];
+		struct stanza_block block;
+		struct err err = ERR_INIT;
+		int r;
 
-static int check_files(struct plan *p, const struct baseline *b, struct report *rep)
-{
-	const struct conf_file *f = plan_file(p);
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < p->set.n; i++) {
-		if (p->set.files[i].doc)
-			r = check_disabled(&p->set.files[i], p->set.files[i].doc, rep);
+		if (!f->exists)
+			continue;
+		r = stanza_find(f->text ? f->text : "", f->doc, p->handler, &block, &err);
+		if (r < 0)
+			return report_set(rep, REASON_E_BROKEN_BLOCK, "%s: %s", f->path, err.text);
+		if (r == 0)
+			continue;
+		if (p->has_block || (p->daemon.major < 2 && i != winning)) {
+			report_note(rep,
+				"%s, line %u: there is a reaper block that is not the one that "
+				"counts; undo takes both out",
+				f->path, block.line);
+			continue;
+		}
+		p->has_block = true;
+		p->block = block;
+		p->target = i;
+		p->drop_in = drop_in_is_ours(p, f->path);
 	}
-	/* the root's version counts for an imported file that has none */
-	if (r == 0 && p->target != 0)
-		r = check_version(p, &p->set.files[0], p->set.files[0].doc, true, rep);
-	if (r == 0 && !b->own_version)
-		r = check_version(p, f, b->file, p->target == 0, rep);
-	return r ? r : check_forms(f, b->file, rep);
+	return 0;
 }
 
 /* The chosen bytes against the ones that are there. */
@@ -424,24 +236,26 @@ static int conclude(struct plan *p, struct report *rep)
 	const struct conf_file *f = plan_file(p);
 
 	p->create = !f->exists;
-	(void)snprintf(rep->strategy, sizeof(rep->strategy), "%s", p->create ? "create" : "block");
+	(void)snprintf(rep->strategy, sizeof(rep->strategy), "%s",
+		p->drop_in  ? "drop-in"
+		: p->create ? "create"
+			    : "block");
 	(void)snprintf(rep->config, sizeof(rep->config), "%s", f->path);
+	rep->version = p->version;
 	sha256_hex(p->after, p->after_len, rep->hash_after);
 	if (f->exists)
 		sha256_hex(f->text, f->len, rep->hash_before);
 	if (f->doc && (toml_foreign_line(f->doc) || toml_has_bom(f->doc)))
-		report_note(rep,
+		report_warn(rep,
 			"%s has a byte order mark or bytes in comments that containerd 2.x "
-			"refuses: "
-			"correct it before an upgrade",
+			"refuses: correct it before an upgrade",
 			f->path);
 	if (f->exists && f->len == p->after_len && memcmp(f->text, p->after, f->len) == 0)
-		return report_set(rep, REASON_OK,
-			"%s: the runtime \"" STANZA_HANDLER "\" is configured", f->path);
+		return report_set(rep, REASON_OK, "%s: the runtime \"%s\" is configured", f->path,
+			p->handler);
 	p->write = true;
-	return report_set(rep, REASON_CHANGE,
-		"%s: the runtime \"" STANZA_HANDLER "\" would be %s%s", f->path,
-		p->has_block ? "updated" : "added", p->create ? " in a new file" : "");
+	return report_set(rep, REASON_CHANGE, "%s: the runtime \"%s\" would be %s%s", f->path,
+		p->handler, p->has_block ? "updated" : "added", p->create ? " in a new file" : "");
 }
 
 static int plan_change(
@@ -449,23 +263,25 @@ static int plan_change(
 {
 	const struct toml_node *ours;
 	struct err err = ERR_INIT;
-	uint32_t line;
 	int r = cut_block(p, b, rep);
 
 	if (r != 0)
 		return r;
 	b->own_version = version_in_block(p);
-	r = check_files(p, b, rep);
+	r = plan_check_files(args, p, b, rep);
 	if (r != 0)
 		return r;
 	if (p->has_block && !p->block.intact && !args->force)
-		return judge_edited(p, rep);
+		return plan_judge_edited(p, rep);
 	r = check_baseline(p, b, rep);
 	if (r != 0)
 		return r;
-	ours = toml_get(b->dump, b->runtimes, STANZA_HANDLER);
-	if (ours || stands_in_file(b->file, &line))
-		return judge_foreign(p, b, ours, rep);
+	ours = toml_get(b->dump, b->runtimes, p->handler);
+	if (ours || plan_entry_in(p, b->file)) {
+		r = plan_judge_foreign(p, b, ours, rep);
+		if (r != 0 || rep->reason != REASON_OK)
+			return r;
+	}
 	r = oracle_choose(p, b, &err);
 	if (r < 0)
 		return report_set(rep, REASON_E_INTERNAL, "%s", err.text);
@@ -476,23 +292,88 @@ static int plan_change(
 	return conclude(p, rep);
 }
 
-int plan_make(const struct cli_args *args, struct plan *p, struct report *rep)
+/* Where a new block goes: a file of our own, or the end of the file that wins. */
+static int choose_place(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	enum strategy want = args->strategy;
+	struct err why = ERR_INIT;
+	int r = 0;
+
+	if (p->has_block) {
+		(void)snprintf(rep->why, sizeof(rep->why), "the block stands there already");
+		return 0;
+	}
+	if (want == STRATEGY_BLOCK)
+		(void)err_setf(&why, ERR_PRECONDITION, 0, "--strategy block was given");
+	else
+		r = drop_in_choose(p, &why);
+	if (r < 0)
+		return report_set(rep, REASON_E_INTERNAL, "%s", why.text);
+	if (r == 0 && want == STRATEGY_DROP_IN)
+		return report_set(
+			rep, REASON_E_NO_DROP_IN, "a file of its own cannot be used: %s", why.text);
+	if (r == 0)
+		(void)snprintf(rep->why, sizeof(rep->why), "no file of its own: %.400s", why.text);
+	else
+		(void)snprintf(rep->why, sizeof(rep->why),
+			"%s imports it and containerd %s merges what it imports, so that the file "
+			"itself stays untouched",
+			p->set.files[0].path, p->daemon.version);
+	return 0;
+}
+
+static int plan_here(const struct cli_args *args, struct plan *p, struct report *rep)
 {
 	struct baseline b = {0};
-	int r = load(args, p, rep);
+	int r = plan_change(args, p, &b, rep);
 
-	if (r != 0 || rep->reason != REASON_OK)
-		return r;
-	p->target = winning_file(p);
+	baseline_done(&b);
+	return r;
+}
+
+static int plan_target(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	int r;
+
+	p->target = plan_winning_file(p);
 	if (p->target != 0)
 		report_note(rep,
 			"%s is the last file with a CRI section, and containerd 1.x takes all of "
-			"it from "
-			"there",
+			"it from there",
 			plan_file(p)->path);
 	r = find_block(p, rep);
+	if (r == 0)
+		r = choose_place(args, p, rep);
+	if (r != 0)
+		return r;
+	r = plan_here(args, p, rep);
+	if (rep->reason != REASON_E_NO_PROOF || !p->drop_in || p->has_block ||
+		args->strategy == STRATEGY_DROP_IN)
+		return r;
+	(void)snprintf(rep->why, sizeof(rep->why), "no file of its own: %.400s", rep->message);
+	drop_in_forget(p);
+	(void)report_set(rep, REASON_OK, " ");
+	return plan_here(args, p, rep);
+}
+
+int plan_make(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	int r;
+
+	p->handler = plan_handler(args);
+	(void)snprintf(rep->handler, sizeof(rep->handler), "%s", p->handler);
+	if (!stanza_is_handler(p->handler))
+		return report_set(rep, REASON_E_HANDLER,
+			"\"%s\" cannot be a handler's name: lower-case letters, digits and '-', at "
+			"most 63",
+			p->handler);
+	r = load(args, p, rep);
 	if (r == 0 && rep->reason == REASON_OK)
-		r = plan_change(args, p, &b, rep);
-	baseline_done(&b);
+		r = plan_target(args, p, rep);
+	if (args->strict && rep->warnings > 0 && !report_is_error(rep->reason)) {
+		p->write = false;
+		r = report_set(
+			rep, REASON_E_STRICT, "--strict: %s", rep->notes[rep->first_warning]);
+	}
 	return r;
 }

@@ -14,11 +14,14 @@
 #include "node/stanza.h"
 
 struct plan {
+	const char *handler; /* the runtime's name; borrowed from the command line */
 	struct daemon daemon;
 	struct confset set;
-	size_t target;    /* index of the file that the daemon takes the runtimes from */
-	unsigned version; /* of that file; 0: it has none (yet) */
-	bool has_block;   /* in the target file, before */
+	size_t target;        /* index of the file that our block stands in, or will */
+	bool drop_in;         /* the target is a file of our own that the root imports */
+	unsigned version;     /* whose names count in the target; 0: none yet; 1: unversioned */
+	unsigned put_version; /* > 0: the block says it, for nothing else in the file does */
+	bool has_block;       /* in the target file, before */
 	struct stanza_block block;
 	bool write;  /* the bytes below are to be written */
 	bool create; /* the file does not exist */
@@ -29,9 +32,9 @@ struct plan {
 	char *address; /* of the daemon's gRPC socket */
 };
 
-#define PLAN_INIT                                          \
-	{                                                  \
-		.daemon = DAEMON_INIT, .set = CONFSET_INIT \
+#define PLAN_INIT                                                                     \
+	{                                                                             \
+		.handler = STANZA_HANDLER, .daemon = DAEMON_INIT, .set = CONFSET_INIT \
 	}
 
 /*
@@ -43,3 +46,9 @@ void plan_done(struct plan *p);
 
 /* The file to be changed. */
 const struct conf_file *plan_file(const struct plan *p);
+
+/* The handler that the command line names, or the usual one. */
+const char *plan_handler(const struct cli_args *args);
+
+/* Whether this is the name of a file of our own (drop_in.c). */
+bool drop_in_is_ours(const struct plan *p, const char *path);

@@ -3,10 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "node/cli.h"
 
 static const struct {
 	const char *code;
@@ -62,19 +65,102 @@ int report_set(struct report *r, enum reason reason, const char *fmt, ...)
 	return reasons[reason].status;
 }
 
-void report_note(struct report *r, const char *fmt, ...)
+static void add_note(struct report *r, const char *fmt, va_list ap)
 {
 	char text[2048];
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)strv_append(&r->notes, text);
+}
+
+void report_note(struct report *r, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	add_note(r, fmt, ap);
 	va_end(ap);
-	(void)strv_append(&r->notes, text);
+}
+
+void report_warn(struct report *r, const char *fmt, ...)
+{
+	size_t n = strv_len(r->notes);
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_note(r, fmt, ap);
+	va_end(ap);
+	if (strv_len(r->notes) == n)
+		return;
+	if (r->warnings++ == 0)
+		r->first_warning = n;
+}
+
+/* ---- the next step ---- */
+
+static int put_option(struct buf *b, const char *name, const char *value)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_./:@+,=";
+	bool quote;
+	int r;
+
+	if (!value)
+		return 0;
+	quote = strspn(value, plain) != strlen(value);
+	r = buf_printf(b, " %s %s", name, quote ? "'" : "");
+	for (const char *c = value; *c && r == 0; c++)
+		r = *c == '\'' ? buf_append_str(b, "'\\''") : buf_append(b, c, 1);
+	return r == 0 && quote ? buf_append_str(b, "'") : r;
+}
+
+void report_where(struct report *r, const struct cli_args *args, const char *unit)
+{
+	_cleanup_(buf_done) struct buf b = BUF_INIT(sizeof(r->where) - 1);
+	int bad = 0;
+
+	bad |= put_option(&b, "--root", args->root);
+	bad |= put_option(&b, "--config", args->config);
+	bad |= put_option(&b, "--containerd", args->containerd);
+	bad |= put_option(&b, "--unit", args->unit);
+	bad |= put_option(&b, "--handler", args->handler);
+	if (bad == 0 && b.data)
+		(void)snprintf(r->where, sizeof(r->where), "%s", b.data);
+	if (unit)
+		(void)snprintf(r->unit, sizeof(r->unit), "%s", unit);
+}
+
+/* The step with the unit and the options of this run put in; NULL if there is none. */
+static char *next_step(const struct report *r)
+{
+	static const char command[] = "reaperctl containerd ", unit[] = "{unit}";
+	struct buf b = BUF_INIT(16 << 10);
+	int bad = 0;
+
+	for (const char *p = reasons[r->reason].next; p && *p && bad == 0;) {
+		if (str_has_prefix(p, command)) {
+			size_t n = strlen(command);
+
+			n += strcspn(p + n, " ,;:");
+			bad |= buf_append(&b, p, n);
+			bad |= buf_append_str(&b, r->where);
+			p += n;
+		} else if (str_has_prefix(p, unit)) {
+			bad |= buf_append_str(&b, r->unit[0] ? r->unit : "containerd");
+			p += strlen(unit);
+		} else {
+			bad |= buf_append(&b, p++, 1);
+		}
+	}
+	if (bad == 0)
+		return b.data;
+	buf_done(&b);
+	return NULL;
 }
 
 static void print_json(const struct report *r)
 {
+	_cleanup_free_ char *next = next_step(r);
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	_cleanup_free_ char *text = NULL;
 	int bad = 0;
@@ -82,8 +168,10 @@ static void print_json(const struct report *r)
 	bad |= json_put_str(o, "result", outcome_names[reasons[r->reason].outcome]);
 	bad |= json_put_str(o, "reason", reasons[r->reason].code);
 	bad |= json_put_str(o, "message", r->message);
-	bad |= json_put_str(o, "next", reasons[r->reason].next);
+	bad |= json_put_str(o, "next", next);
 	bad |= json_put_str(o, "strategy", r->strategy);
+	bad |= json_put_str(o, "why", r->why[0] ? r->why : NULL);
+	bad |= json_put_str(o, "handler", r->handler[0] ? r->handler : NULL);
 	bad |= json_put_str(o, "config", r->config[0] ? r->config : NULL);
 	bad |= json_put_bool(o, "restart", r->restart);
 	bad |= json_put_str(o, "containerd", r->containerd[0] ? r->containerd : NULL);
@@ -105,6 +193,7 @@ int report_print(const struct report *r, bool json)
 {
 	bool error = report_is_error(r->reason);
 	FILE *out = error ? stderr : stdout;
+	_cleanup_free_ char *next = next_step(r);
 
 	if (json) {
 		print_json(r);
@@ -114,7 +203,7 @@ int report_print(const struct report *r, bool json)
 		error ? ": " : "", r->message);
 	for (char **n = r->notes; n && *n; n++)
 		(void)fprintf(out, "  note: %s\n", *n);
-	if (reasons[r->reason].next)
-		(void)fprintf(out, "  next: %s\n", reasons[r->reason].next);
+	if (next)
+		(void)fprintf(out, "  next: %s\n", next);
 	return reasons[r->reason].status;
 }

@@ -27,7 +27,9 @@ enum outcome {
 	OUTCOME_FAILED
 };
 
-/* code (stable: playbooks compare it), outcome, exit status, the next step ("%s" never: constant)
+/*
+ * code (stable: playbooks compare it), outcome, exit status, the next step: {unit} becomes the
+ * daemon's unit, and a "reaperctl containerd VERB" gets the options that say where
  */
 #define REASONS(X)                                                                                \
 	X(OK, "ok", UNCHANGED, OK, NULL)                                                          \
@@ -39,10 +41,10 @@ enum outcome {
 	X(DAEMON_DOWN, "daemon-not-running", CHANGED, OK,                                         \
 		"start containerd, then: reaperctl containerd verify")                            \
 	X(NO_RESTART, "restart-needed", CHANGED, OK,                                              \
-		"systemctl restart containerd, then: reaperctl containerd verify")                \
-	X(UNDO_NO_RESTART, "restart-needed", CHANGED, OK, "systemctl restart containerd")         \
+		"systemctl restart {unit}, then: reaperctl containerd verify")                    \
+	X(UNDO_NO_RESTART, "restart-needed", CHANGED, OK, "systemctl restart {unit}")             \
 	X(STILL_NO_RESTART, "restart-needed", UNCHANGED, OK,                                      \
-		"systemctl restart containerd, then: reaperctl containerd verify")                \
+		"systemctl restart {unit}, then: reaperctl containerd verify")                    \
 	X(NO_CONTAINERD, "no-containerd", PENDING, OK,                                            \
 		"install containerd, then: reaperctl containerd apply")                           \
 	X(NO_PROC, "no-proc", PENDING, OK, "mount /proc, then: reaperctl containerd apply")       \
@@ -55,14 +57,19 @@ enum outcome {
 		"install containerd-shim-reaper-v2 to /usr/bin, then: reaperctl containerd "      \
 		"verify")                                                                         \
 	X(E_NOT_LOADED, "E_NOT_LOADED", REFUSED, REFUSED,                                         \
-		"systemctl restart containerd, then: reaperctl containerd verify")                \
-	X(E_NOT_HEALTHY, "E_NOT_HEALTHY", REFUSED, REFUSED, "journalctl -u containerd -n 50")     \
+		"systemctl restart {unit}, then: reaperctl containerd verify")                    \
+	X(E_NOT_HEALTHY, "E_NOT_HEALTHY", REFUSED, REFUSED, "journalctl -u {unit} -n 50")         \
 	X(E_SYNTAX, "E_SYNTAX", REFUSED, REFUSED,                                                 \
 		"correct that line of the file, then: reaperctl containerd plan")                 \
 	X(E_UNVERSIONED, "E_UNVERSIONED", REFUSED, REFUSED,                                       \
 		"on containerd 2.0 or newer: containerd config migrate; on 1.x put \"version = "  \
-		"2\" at "                                                                         \
-		"the top and use version 2 names, then: reaperctl containerd plan")               \
+		"2\" at the top and use version 2 names, then: reaperctl containerd plan; or "    \
+		"reaperctl containerd apply --allow-unversioned")                                 \
+	X(E_HANDLER, "E_HANDLER", REFUSED, USAGE, "name another with --handler")                  \
+	X(E_STRICT, "E_STRICT", REFUSED, REFUSED,                                                 \
+		"put right what the message says, or leave --strict out")                         \
+	X(E_NO_DROP_IN, "E_NO_DROP_IN", REFUSED, REFUSED,                                         \
+		"reaperctl containerd apply --strategy block")                                    \
 	X(E_VERSION, "E_VERSION", REFUSED, REFUSED,                                               \
 		"set a configuration version this containerd knows, then: reaperctl containerd "  \
 		"plan")                                                                           \
@@ -103,9 +110,9 @@ enum outcome {
 		"delete the node's Reaper pods, or: reaperctl containerd undo --force")           \
 	X(E_LOCKED, "E_LOCKED", FAILED, LOCKED, "wait for the other reaperctl, then try again")   \
 	X(E_CHANGED, "E_CONCURRENT_EDIT", FAILED, LOCKED, "reaperctl containerd apply")           \
-	X(E_UNDONE, "E_UNDONE", FAILED, UNDONE, "journalctl -u containerd -n 50")                 \
+	X(E_UNDONE, "E_UNDONE", FAILED, UNDONE, "journalctl -u {unit} -n 50")                     \
 	X(E_UNDO_FAILED, "E_UNDO_FAILED", FAILED, BROKEN,                                         \
-		"journalctl -u containerd -n 50; the original file lies in "                      \
+		"journalctl -u {unit} -n 50; the original file lies in "                          \
 		"/var/lib/reaper/containerd/backups")                                             \
 	X(NO_IMAGE, "image-not-imported", CHANGED, OK, "reaperctl image import")                  \
 	X(E_INTERNAL, "E_INTERNAL", REFUSED, REFUSED, "report this message")
@@ -120,13 +127,20 @@ enum reason {
 struct report {
 	enum reason reason;
 	char message[2048];
-	char strategy[16]; /* none, adopt, block, create */
+	char strategy[16]; /* none, adopt, block, drop-in, create; undo: restore, block, table */
+	char why[512];     /* this strategy and not another; "" if there is nothing to say */
+	char handler[64];
+	char unit[128];
+	char where[1024]; /* the options of this run that say where, for the next one */
+	unsigned version; /* of the configuration file; 0: not known */
 	char config[512];
 	bool restart; /* it was restarted, or plan: it would be */
 	char containerd[64];
 	char proof[16]; /* oracle, or none */
 	char hash_before[65], hash_after[65];
-	char **notes; /* further lines a person should read */
+	char **notes;         /* further lines a person should read */
+	unsigned warnings;    /* notes that --strict does not let pass */
+	size_t first_warning; /* index of notes */
 };
 
 #define REPORT_INIT                                 \
@@ -139,8 +153,15 @@ void report_done(struct report *r);
 /* Sets reason and message and returns the exit status that goes with the reason. */
 int report_set(struct report *r, enum reason reason, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The options that a next step must repeat, and the unit. */
+struct cli_args;
+void report_where(struct report *r, const struct cli_args *args, const char *unit);
+
 /* A further line; dropped when there is no memory for it. */
 void report_note(struct report *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* As report_note, of something that may do harm later: with --strict it refuses. */
+void report_warn(struct report *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 const char *report_code(enum reason reason);
 int report_exit(enum reason reason);

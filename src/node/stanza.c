@@ -11,8 +11,18 @@
 #include "base/str.h"
 #include "node/compare.h"
 
-#define MARK_BEGIN "#>> reaper block=" STANZA_HANDLER " "
-#define MARK_END   "#<< reaper block=" STANZA_HANDLER
+#define MARK_BEGIN "#>> reaper block="
+#define MARK_END   "#<< reaper block="
+
+enum { HANDLER_MAX = 63 }; /* a DNS label */
+
+bool stanza_is_handler(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len <= HANDLER_MAX && name[0] != '-' && name[len - 1] != '-' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
 
 /* ---- finding ---- */
 
@@ -81,14 +91,20 @@ static int read_marker(const char *text, const struct toml_comment *begin,
 	return 1;
 }
 
-static bool comment_is(const char *text, const struct toml_comment *c, const char *mark)
+/* Whether the comment is this marker, of this handler and not of one with a longer name. */
+static bool comment_is(
+	const char *text, const struct toml_comment *c, const char *mark, const char *handler)
 {
-	return c->alone && c->end - c->begin >= strlen(mark) &&
-	       memcmp(text + c->begin, mark, strlen(mark)) == 0;
+	size_t len = strlen(mark), name = strlen(handler), all = c->end - c->begin;
+	const char *s = text + c->begin;
+
+	return c->alone && all >= len + name && memcmp(s, mark, len) == 0 &&
+	       memcmp(s + len, handler, name) == 0 &&
+	       (all == len + name || isspace((unsigned char)s[len + name]));
 }
 
-int stanza_find(
-	const char *text, const struct toml_doc *doc, struct stanza_block *ret, struct err *err)
+int stanza_find(const char *text, const struct toml_doc *doc, const char *handler,
+	struct stanza_block *ret, struct err *err)
 {
 	const struct toml_comment *begin = NULL, *end = NULL, *comments;
 	struct stanza_block block = {0};
@@ -99,9 +115,9 @@ int stanza_find(
 	for (size_t i = 0; i < n; i++) {
 		const struct toml_comment *c = &comments[i], **which;
 
-		if (comment_is(text, c, MARK_BEGIN))
+		if (comment_is(text, c, MARK_BEGIN, handler))
 			which = &begin;
-		else if (comment_is(text, c, MARK_END))
+		else if (comment_is(text, c, MARK_END, handler))
 			which = &end;
 		else
 			continue;
@@ -234,6 +250,16 @@ static int put_table(
 	return r;
 }
 
+/* plugins."PLUGIN".containerd.runtimes */
+static int put_path(struct buf *out, const struct stanza_spec *spec)
+{
+	int r = buf_append_str(out, "plugins");
+
+	if (r == 0)
+		r = toml_path_push(out, spec->plugin, strlen(spec->plugin));
+	return r == 0 ? buf_append_str(out, ".containerd.runtimes") : r;
+}
+
 static int put_carried(struct buf *out, const struct stanza_spec *spec)
 {
 	int r = 0;
@@ -243,7 +269,7 @@ static int put_carried(struct buf *out, const struct stanza_spec *spec)
 
 		if (n->type != TOML_TABLE || toml_is_zero(n))
 			continue;
-		r = buf_printf(&path, "plugins.\"%s\".containerd.runtimes", spec->plugin);
+		r = put_path(&path, spec);
 		if (r == 0)
 			r = toml_path_push(&path, n->key, n->key_len);
 		if (r == 0)
@@ -251,6 +277,28 @@ static int put_carried(struct buf *out, const struct stanza_spec *spec)
 		if (r == 0)
 			r = buf_append_str(out, spec->eol);
 	}
+	return r;
+}
+
+static int put_ours(struct buf *out, const struct stanza_spec *spec)
+{
+	static const char *const sandbox[] = {
+		[STANZA_SANDBOX_NONE] = NULL,
+		[STANZA_SANDBOX_MODE] = "sandbox_mode",
+		[STANZA_SANDBOXER] = "sandboxer",
+	};
+	_cleanup_(buf_done) struct buf path = BUF_INIT(64 << 10);
+	int r = put_path(&path, spec);
+
+	if (r == 0)
+		r = buf_printf(out,
+			"[%s.%s]%s"
+			"runtime_type = \"" STANZA_TYPE "\"%s"
+			"pod_annotations = [\"" STANZA_ANNOTATIONS "\"]%s"
+			"container_annotations = [\"" STANZA_ANNOTATIONS "\"]%s",
+			path.data, spec->handler, spec->eol, spec->eol, spec->eol, spec->eol);
+	if (r == 0 && sandbox[spec->sandbox])
+		r = buf_printf(out, "%s = \"podsandbox\"%s", sandbox[spec->sandbox], spec->eol);
 	return r;
 }
 
@@ -262,14 +310,7 @@ static int put_body(struct buf *out, const struct stanza_spec *spec)
 		r = buf_printf(out, "version = %u%s%s", spec->version, spec->eol, spec->eol);
 	if (r == 0 && spec->carry)
 		r = put_carried(out, spec);
-	if (r == 0)
-		r = buf_printf(out,
-			"[plugins.\"%s\".containerd.runtimes." STANZA_HANDLER "]%s"
-			"runtime_type = \"" STANZA_TYPE "\"%s"
-			"pod_annotations = [\"" STANZA_ANNOTATIONS "\"]%s"
-			"container_annotations = [\"" STANZA_ANNOTATIONS "\"]%s",
-			spec->plugin, spec->eol, spec->eol, spec->eol, spec->eol);
-	return r;
+	return r == 0 ? put_ours(out, spec) : r;
 }
 
 int stanza_write(const struct stanza_spec *spec, struct buf *out)
@@ -284,9 +325,10 @@ int stanza_write(const struct stanza_spec *spec, struct buf *out)
 		return r;
 	sha256_hex(body.data, body.len, hash);
 	r = buf_printf(out,
-		MARK_BEGIN "format=%d gap=%u sha256=%s (made by reaperctl, do not edit; "
-			   "\"reaperctl containerd undo\" takes it out)%s%s" MARK_END "%s",
-		STANZA_FORMAT, spec->gap, hash, spec->eol, body.data, spec->eol);
+		MARK_BEGIN "%s format=%d gap=%u sha256=%s (made by reaperctl, do not edit; "
+			   "\"reaperctl containerd undo\" takes it out)%s%s" MARK_END "%s%s",
+		spec->handler, STANZA_FORMAT, spec->gap, hash, spec->eol, body.data, spec->handler,
+		spec->eol);
 	return r;
 }
 
@@ -321,4 +363,21 @@ bool stanza_matches(const struct toml_doc *doc, const struct toml_node *runtime)
 		}
 	}
 	return annotations == 2;
+}
+
+bool stanza_has_annotations(const struct toml_doc *doc, const struct toml_node *runtime)
+{
+	static const char *const lists[] = {"pod_annotations", "container_annotations"};
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct toml_node *list = toml_get(doc, runtime, lists[i]);
+		bool passes = false;
+
+		for (const struct toml_node *n = list ? list->first : NULL; n; n = n->next)
+			passes |= n->type == TOML_STRING &&
+				  (str_eq(n->text, STANZA_ANNOTATIONS) || str_eq(n->text, "*"));
+		if (!passes)
+			return false;
+	}
+	return true;
 }

@@ -40,14 +40,24 @@ struct stanza_block {
 };
 
 /*
- * Looks for the block. 1 and *ret if there is one, 0 if there is none, -EBADMSG with the lines in
- * `err` when markers are left over, doubled or in the wrong order. Only comments that stand alone
- * on their line count.
+ * Looks for the block of this handler. 1 and *ret if there is one, 0 if there is none, -EBADMSG
+ * with the lines in `err` when markers are left over, doubled or in the wrong order. Only comments
+ * that stand alone on their line count.
  */
-int stanza_find(
-	const char *text, const struct toml_doc *doc, struct stanza_block *ret, struct err *err);
+int stanza_find(const char *text, const struct toml_doc *doc, const char *handler,
+	struct stanza_block *ret, struct err *err);
+
+/* What the runtime's table says about sandboxes: "podsandbox" in the words of the file's version.
+ */
+enum stanza_sandbox {
+	STANZA_SANDBOX_NONE, /* containerd before 1.7 does not know the key */
+	STANZA_SANDBOX_MODE, /* sandbox_mode: 1.7, and version 2 files of 2.x */
+	STANZA_SANDBOXER,    /* sandboxer: files of version 3 and 4 */
+};
 
 struct stanza_spec {
+	const char *handler; /* the runtime's name: STANZA_HANDLER */
+	enum stanza_sandbox sandbox;
 	const char *plugin; /* "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime" */
 	unsigned version;   /* > 0: the block begins with `version = N` (a file of our own) */
 	unsigned gap;       /* line ends in front of the first marker */
@@ -55,6 +65,9 @@ struct stanza_spec {
 	const struct toml_node
 		*carry; /* runtimes to repeat: children of a `runtimes` table, or NULL */
 };
+
+/* Whether the text can be a handler's name: what Kubernetes accepts in a RuntimeClass. */
+bool stanza_is_handler(const char *name);
 
 /* Appends the block. -ENOMEM, -EMSGSIZE. */
 int stanza_write(const struct stanza_spec *spec, struct buf *out);
@@ -68,6 +81,9 @@ unsigned stanza_gap(const char *text, size_t len);
 
 /* Whether the table is our runtime as stanza_write writes it, every other key being zero. */
 bool stanza_matches(const struct toml_doc *doc, const struct toml_node *runtime);
+
+/* Whether both lists of annotations let ours pass. */
+bool stanza_has_annotations(const struct toml_doc *doc, const struct toml_node *runtime);
 
 /* Whether its runtime_type is ours, whatever else it says. */
 bool stanza_is_ours(const struct toml_doc *doc, const struct toml_node *runtime);

@@ -20,7 +20,8 @@ static struct toml_doc *parse(const char *text)
 /* `before`, a block, `after`: the caller frees it. */
 static char *with_block(const char *before, const char *after)
 {
-	struct stanza_spec spec = {.plugin = "io.containerd.grpc.v1.cri",
+	struct stanza_spec spec = {.handler = STANZA_HANDLER,
+		.plugin = "io.containerd.grpc.v1.cri",
 		.gap = stanza_gap(before, strlen(before)),
 		.eol = stanza_eol(before, strlen(before))};
 	struct buf b = BUF_INIT(1 << 20);
@@ -43,7 +44,8 @@ Test(node_stanza, finds_its_block_again_and_cuts_exactly_what_was_added)
 			_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 			struct stanza_block b;
 
-			cr_assert_eq(stanza_find(text, doc, &b, NULL), 1, "%s", text);
+			cr_assert_eq(
+				stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 1, "%s", text);
 			cr_expect(b.intact);
 			cr_expect_eq(b.begin, strlen(befores[i]));
 			cr_expect_str_eq(text + b.end, afters[k]);
@@ -61,7 +63,7 @@ Test(node_stanza, notices_every_changed_byte_of_the_body)
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 	struct stanza_block b;
 
-	cr_assert_eq(stanza_find(text, doc, &b, NULL), 1);
+	cr_assert_eq(stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 1);
 	for (size_t i = b.body_begin; i + 1 < b.body_end; i++) {
 		_cleanup_free_ char *copy = strdup(text);
 		struct toml_doc *changed = NULL;
@@ -70,7 +72,7 @@ Test(node_stanza, notices_every_changed_byte_of_the_body)
 		copy[i] = copy[i] == 'x' ? 'y' : 'x';
 		if (toml_parse("t", copy, strlen(copy), 0, &changed, NULL) < 0)
 			continue;
-		if (stanza_find(copy, changed, &c, NULL) == 1)
+		if (stanza_find(copy, changed, STANZA_HANDLER, &c, NULL) == 1)
 			cr_expect_not(c.intact, "byte %zu", i);
 		toml_doc_free(changed);
 	}
@@ -96,7 +98,7 @@ Test(node_stanza, refuses_markers_that_are_left_over)
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
 		_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(fixed[i].text);
 
-		cr_expect_eq(stanza_find(fixed[i].text, doc, &b, &err), -EBADMSG);
+		cr_expect_eq(stanza_find(fixed[i].text, doc, STANZA_HANDLER, &b, &err), -EBADMSG);
 		cr_expect_not_null(strstr(err.text, fixed[i].error), "%s", err.text);
 	}
 	/* the same tables twice are no TOML: only the comments are compared here */
@@ -112,7 +114,7 @@ Test(node_stanza, refuses_markers_that_are_left_over)
 				*line = '#';
 		}
 		doc = parse(comments);
-		cr_expect_eq(stanza_find(comments, doc, &b, &err), -EBADMSG);
+		cr_expect_eq(stanza_find(comments, doc, STANZA_HANDLER, &b, &err), -EBADMSG);
 		cr_expect_not_null(
 			strstr(err.text, "two reaper blocks: lines 1 and"), "%s", err.text);
 	}
@@ -125,7 +127,7 @@ Test(node_stanza, does_not_take_strings_or_tails_for_markers)
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 	struct stanza_block b;
 
-	cr_expect_eq(stanza_find(text, doc, &b, NULL), 0);
+	cr_expect_eq(stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 0);
 }
 
 Test(node_stanza, carries_what_is_set_of_a_runtime_and_nothing_else)
@@ -135,19 +137,21 @@ Test(node_stanza, carries_what_is_set_of_a_runtime_and_nothing_else)
 		      "sandbox_mode = 'podsandbox'\nn = 0\npod_annotations = ['a', 'b']\n"
 		      "[runtimes.runc.options]\nSystemdCgroup = true\nRoot = ''\n[runtimes.'x y']\n"
 		      "runtime_type = 'q\"'\n[runtimes.none]\nruntime_type = ''\n");
-	struct stanza_spec spec = {
-		.plugin = "p", .eol = "\n", .carry = toml_get(dump, toml_root(dump), "runtimes")};
+	struct stanza_spec spec = {.handler = STANZA_HANDLER,
+		.plugin = "p",
+		.eol = "\n",
+		.carry = toml_get(dump, toml_root(dump), "runtimes")};
 	_cleanup_(buf_done) struct buf b = BUF_INIT(4096);
 
 	cr_assert_eq(stanza_write(&spec, &b), 0);
 	cr_expect_not_null(
 		strstr(b.data,
-			"[plugins.\"p\".containerd.runtimes.runc]\nruntime_type = "
+			"[plugins.p.containerd.runtimes.runc]\nruntime_type = "
 			"\"io.containerd.runc.v2\"\n"
 			"pod_annotations = [\"a\", \"b\"]\n\n"
-			"[plugins.\"p\".containerd.runtimes.runc.options]\nSystemdCgroup = true\n\n"
-			"[plugins.\"p\".containerd.runtimes.\"x y\"]\nruntime_type = \"q\\\"\"\n\n"
-			"[plugins.\"p\".containerd.runtimes.reaper-v2]\n"),
+			"[plugins.p.containerd.runtimes.runc.options]\nSystemdCgroup = true\n\n"
+			"[plugins.p.containerd.runtimes.\"x y\"]\nruntime_type = \"q\\\"\"\n\n"
+			"[plugins.p.containerd.runtimes.reaper-v2]\n"),
 		"%s", b.data);
 }
 

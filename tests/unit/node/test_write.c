@@ -13,6 +13,7 @@
 #include "node/confset.h"
 #include "node/journal.h"
 #include "node/root.h"
+#include "node/stanza.h"
 #include "unit/node/tree.h"
 
 #define FILE_NAME "/etc/containerd/config.toml"
@@ -138,10 +139,10 @@ Test(node_journal, comes_back_as_it_was_saved)
 
 	sha256_hex("a", 1, j.before);
 	sha256_hex("b", 1, j.after);
-	cr_expect_eq(journal_load(root, &back, NULL), 0);
+	cr_expect_eq(journal_load(root, STANZA_HANDLER, &back, NULL), 0);
 	cr_assert_eq(journal_save(root, &j, &made, NULL), 0);
 	cr_expect_eq(made, 4); /* var lib reaper containerd */
-	cr_assert_eq(journal_load(root, &back, NULL), 1);
+	cr_assert_eq(journal_load(root, STANZA_HANDLER, &back, NULL), 1);
 	cr_expect_eq(back.phase, JOURNAL_WRITTEN);
 	cr_expect_str_eq(back.config, j.config);
 	cr_expect(back.created);
@@ -152,10 +153,10 @@ Test(node_journal, comes_back_as_it_was_saved)
 	cr_expect_str_eq(back.backup, "x.bak");
 	journal_done(&back);
 	tree_put(root, JOURNAL_DIR "/journal", "format = 2\n", 11);
-	cr_expect_eq(journal_load(root, &back, NULL), -EBADMSG);
+	cr_expect_eq(journal_load(root, STANZA_HANDLER, &back, NULL), -EBADMSG);
 	tree_put(root, JOURNAL_DIR "/journal", "form", 4);
-	cr_expect_eq(journal_load(root, &back, NULL), -EBADMSG);
-	journal_remove(root, made);
+	cr_expect_eq(journal_load(root, STANZA_HANDLER, &back, NULL), -EBADMSG);
+	journal_remove(root, STANZA_HANDLER, made);
 	{
 		char *census = tree_census(root);
 
