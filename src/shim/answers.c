@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "proto/events.pb-c.h"
 #include "proto/google/protobuf/empty.pb-c.h"
@@ -10,11 +11,10 @@
 #include "shim/shim.h"
 #include "shim/waiters.h"
 
-/* Go's zero time (year 1): every containerd takes it for "not set"; a missing field means 1970
- * to 1.7 and later. */
+/* Year 1; a missing field would mean 1970 to containerd 1.7 and later. */
 static const int64_t go_zero_seconds = -62135596800;
 
-static Google__Protobuf__Timestamp timestamp(const struct timespec *ts)
+Google__Protobuf__Timestamp answer_timestamp(const struct timespec *ts)
 {
 	Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 
@@ -23,36 +23,30 @@ static Google__Protobuf__Timestamp timestamp(const struct timespec *ts)
 	return t;
 }
 
+void answer_error(struct ttrpc_call *call, const struct err *err)
+{
+	/* asking after what is gone is part of containerd's normal day */
+	if (err->kind == ERR_NOT_FOUND)
+		log_debug("%s: %s", ttrpc_call_method(call), err->text);
+	else
+		log_error("%s: %s", ttrpc_call_method(call), err->text);
+	ttrpc_call_fail(call, err);
+}
+
 /* protobuf-c has no const strings; packing does not write to them. */
 static char *text(const char *s)
 {
 	return s ? (char *)s : (char *)protobuf_c_empty_string;
 }
 
-void answer_waiters(struct process *p)
+static void task_waited(struct process *p)
 {
-	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Google__Protobuf__Timestamp at = answer_timestamp(&p->exited_at);
 	Task__WaitResponse response = TASK__WAIT_RESPONSE__INIT;
 
 	response.exit_status = p->exit_status;
 	response.exited_at = &at;
 	waiters_reply(&p->waiters, &response.base);
-}
-
-void answer_pid_created(struct list *calls, const struct process *p)
-{
-	Task__CreateTaskResponse response = TASK__CREATE_TASK_RESPONSE__INIT;
-
-	response.pid = p->pid;
-	waiters_reply(calls, &response.base);
-}
-
-void answer_pid_started(struct list *calls, const struct process *p)
-{
-	Task__StartResponse response = TASK__START_RESPONSE__INIT;
-
-	response.pid = p->pid;
-	waiters_reply(calls, &response.base);
 }
 
 void answer_empty(struct ttrpc_call *call)
@@ -64,7 +58,7 @@ void answer_empty(struct ttrpc_call *call)
 
 void answer_state(struct ttrpc_call *call, const struct process *p)
 {
-	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Google__Protobuf__Timestamp at = answer_timestamp(&p->exited_at);
 	Task__StateResponse response = TASK__STATE_RESPONSE__INIT;
 
 	/* the id of the process: what containerd's own shims answer, the exec_id field stays empty
@@ -89,7 +83,7 @@ void answer_state(struct ttrpc_call *call, const struct process *p)
 
 void answer_deleted(struct list *calls, const struct exit_info *exit)
 {
-	Google__Protobuf__Timestamp at = timestamp(&exit->at);
+	Google__Protobuf__Timestamp at = answer_timestamp(&exit->at);
 	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
 
 	response.pid = exit->pid;
@@ -172,10 +166,11 @@ void answer_stats(struct ttrpc_call *call, struct stats *stats)
 	stats->data = NULL;
 }
 
-void answer_create_event(const struct container *c)
+static void task_created(struct container *c)
 {
 	Containerd__Events__TaskIO io = CONTAINERD__EVENTS__TASK_IO__INIT;
 	Containerd__Events__TaskCreate event = CONTAINERD__EVENTS__TASK_CREATE__INIT;
+	Task__CreateTaskResponse response = TASK__CREATE_TASK_RESPONSE__INIT;
 
 	io.stdin = text(c->init.stdin_path);
 	io.stdout = text(c->init.stdout_path);
@@ -186,9 +181,11 @@ void answer_create_event(const struct container *c)
 	event.io = &io;
 	event.pid = c->init.pid;
 	events_publish(c->shim->events, "/tasks/create", &event.base);
+	response.pid = c->init.pid;
+	waiters_reply(&c->init.starters, &response.base);
 }
 
-void answer_start_event(const struct process *p)
+static void task_runs(struct process *p)
 {
 	const struct container *c = p->container;
 	Containerd__Events__TaskStart start = CONTAINERD__EVENTS__TASK_START__INIT;
@@ -206,6 +203,14 @@ void answer_start_event(const struct process *p)
 	events_publish(c->shim->events, "/tasks/exec-started", &exec.base);
 }
 
+static void task_started(struct process *p)
+{
+	Task__StartResponse response = TASK__START_RESPONSE__INIT;
+
+	response.pid = p->pid;
+	waiters_reply(&p->starters, &response.base);
+}
+
 void answer_exec_added_event(const struct process *p)
 {
 	Containerd__Events__TaskExecAdded event = CONTAINERD__EVENTS__TASK_EXEC_ADDED__INIT;
@@ -215,9 +220,9 @@ void answer_exec_added_event(const struct process *p)
 	events_publish(p->container->shim->events, "/tasks/exec-added", &event.base);
 }
 
-void answer_exit_event(const struct process *p)
+static void task_exited(struct process *p)
 {
-	Google__Protobuf__Timestamp at = timestamp(&p->exited_at);
+	Google__Protobuf__Timestamp at = answer_timestamp(&p->exited_at);
 	Containerd__Events__TaskExit event = CONTAINERD__EVENTS__TASK_EXIT__INIT;
 
 	event.container_id = p->container->id;
@@ -228,9 +233,9 @@ void answer_exit_event(const struct process *p)
 	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
 }
 
-void answer_delete_event(const struct container *c)
+static void publish_delete(const struct container *c)
 {
-	Google__Protobuf__Timestamp at = timestamp(&c->init.exited_at);
+	Google__Protobuf__Timestamp at = answer_timestamp(&c->init.exited_at);
 	Containerd__Events__TaskDelete event = CONTAINERD__EVENTS__TASK_DELETE__INIT;
 
 	event.container_id = c->id;
@@ -239,3 +244,21 @@ void answer_delete_event(const struct container *c)
 	event.exited_at = &at;
 	events_publish(c->shim->events, "/tasks/delete", &event.base);
 }
+
+static void task_deleted(struct container *c, bool existed)
+{
+	struct exit_info exit = {c->init.pid, c->init.exit_status, c->init.exited_at};
+
+	if (existed)
+		publish_delete(c);
+	answer_deleted(&c->deleters, &exit);
+}
+
+const struct audience task_audience = {
+	.created = task_created,
+	.runs = task_runs,
+	.started = task_started,
+	.exited = task_exited,
+	.waited = task_waited,
+	.deleted = task_deleted,
+};

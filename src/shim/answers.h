@@ -2,16 +2,35 @@
  * structs to the wire's. */
 #pragma once
 
+#include "proto/google/protobuf/timestamp.pb-c.h"
 #include "shim/container.h"
 #include "shim/process.h"
 #include "shim/stats.h"
 #include "ttrpc/server.h"
 
-/* Answers everybody who waits for the end of a process that has ended. */
-void answer_waiters(struct process *p);
+/*
+ * Who hears of a container's life: the Task service and the subscribers of its events, or the
+ * Sandbox service, whose events are containerd's own. Each answers the calls that wait for it.
+ */
+struct audience {
+	void (*created)(struct container *c); /* its first process waits at the gate */
+	void (*runs)(struct process *p);      /* its program runs … */
+	void (*started)(struct process *p);   /* … and so do the hooks that follow */
+	void (*exited)(struct process *p);    /* before anybody's wait is over */
+	void (*waited)(struct process *p);    /* everybody who waits for an end that has come */
+	/* Nothing of it is left. `existed`: false when Create has failed, which its caller knows.
+	 */
+	void (*deleted)(struct container *c, bool existed);
+};
 
-void answer_pid_created(struct list *calls, const struct process *p); /* CreateTaskResponse */
-void answer_pid_started(struct list *calls, const struct process *p); /* StartResponse */
+extern const struct audience task_audience;
+
+/* Go's zero time for a time that has not come: every containerd takes it for "not set". */
+Google__Protobuf__Timestamp answer_timestamp(const struct timespec *ts);
+
+/* Answers with an error, and logs it. */
+void answer_error(struct ttrpc_call *call, const struct err *err);
+
 void answer_state(struct ttrpc_call *call, const struct process *p);
 void answer_empty(struct ttrpc_call *call);
 void answer_deleted(struct list *calls, const struct exit_info *exit);
@@ -20,9 +39,5 @@ void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t
 /* StatsResponse; frees what the stats hold. */
 void answer_stats(struct ttrpc_call *call, struct stats *stats);
 
-/* The events of contract §4.2. */
-void answer_create_event(const struct container *c);
-void answer_start_event(const struct process *p);
+/* The event of contract §4.2 that is no part of an audience's. */
 void answer_exec_added_event(const struct process *p);
-void answer_exit_event(const struct process *p);
-void answer_delete_event(const struct container *c);

@@ -65,6 +65,7 @@ static int container_new(struct shim *shim, const struct container_request *requ
 	if (!c)
 		return err_sysf(err, ENOMEM, "container");
 	c->shim = shim;
+	c->audience = request->audience;
 	list_init(&c->node);
 	list_init(&c->execs);
 	list_init(&c->deleters);
@@ -230,35 +231,32 @@ static int load_settings(
 
 /* Everything between an empty struct and a child that prepares itself. What is half done on error
  * is container_undo's. */
-static int begin(struct container *c, const struct container_request *request, struct err *err)
+static int begin(struct container *c, const struct container_request *request,
+	const struct oci_spec *spec, struct err *err)
 {
-	_cleanup_(oci_spec_done) struct oci_spec spec = OCI_SPEC_INIT;
 	struct proc child = PROC_INIT;
 	int child_fds[3] = {-EBADF, -EBADF, -EBADF}, control = -EBADF, r;
 	const char *group;
 	unsigned host_namespaces = 0;
 
-	r = oci_spec_load(c->bundle, &spec, err);
-	if (r < 0)
-		return r;
-	c->type = oci_container_type(&spec.annotations);
-	r = oci_group_key(&spec.annotations, c->id, &group, err);
+	c->type = request->sandbox ? OCI_TYPE_SANDBOX : oci_container_type(&spec->annotations);
+	r = oci_group_key(&spec->annotations, c->id, &group, err);
 	if (r < 0)
 		return r;
 	if (str_dup(&c->group, group) < 0)
 		return err_sysf(err, ENOMEM, "container");
-	r = container_hooks_init(c, &spec, err);
+	r = container_hooks_init(c, spec, err);
 	if (r == 0)
-		r = load_settings(c, &spec, &host_namespaces, err);
+		r = load_settings(c, spec, &host_namespaces, err);
 	if (r < 0)
 		return r;
-	r = make_cgroup(c, &spec, err);
+	r = make_cgroup(c, spec, err);
 	if (r < 0)
 		return r;
 	r = process_open_stdio(&c->init, &request->stdio, child_fds, err);
 	if (r < 0)
 		return r;
-	r = spawn_init(c, &spec, host_namespaces, child_fds, &child, &control, err);
+	r = spawn_init(c, spec, host_namespaces, child_fds, &child, &control, err);
 	for (int i = 0; i < 3; i++)
 		fd_close(&child_fds[i]);
 	if (r < 0)
@@ -268,9 +266,10 @@ static int begin(struct container *c, const struct container_request *request, s
 }
 
 int container_create(struct shim *shim, const struct container_request *request,
-	struct ttrpc_call *call, struct err *err)
+	struct ttrpc_call *call, struct container **ret_container, struct err *err)
 {
 	_cleanup_(container_freep) struct container *c = NULL;
+	_cleanup_(oci_spec_done) struct oci_spec spec = OCI_SPEC_INIT;
 	int r;
 
 	if (!str_is_identifier(request->id))
@@ -289,7 +288,9 @@ int container_create(struct shim *shim, const struct container_request *request,
 	r = container_new(shim, request, &c, err);
 	if (r < 0)
 		return r;
-	r = begin(c, request, err);
+	r = request->sandbox ? 0 : oci_spec_load(request->bundle, &spec, err);
+	if (r == 0)
+		r = begin(c, request, request->sandbox ? request->sandbox : &spec, err);
 	if (r < 0) {
 		container_undo(c);
 		return err_wrapf(err, "creating container %s", request->id);
@@ -297,7 +298,7 @@ int container_create(struct shim *shim, const struct container_request *request,
 	c->creating = true;
 	list_append(&shim->containers, &c->node);
 	(void)waiters_add(&c->init.starters, call);
-	c = NULL;
+	*ret_container = TAKE_PTR(c);
 	return 0;
 }
 

@@ -11,10 +11,12 @@
 
 struct shim;
 struct ttrpc_call;
+struct audience;
 
 struct container {
 	struct list node;
 	struct shim *shim;
+	const struct audience *audience; /* answers.h */
 	char *id, *bundle, *group;
 	enum oci_container_type type;
 	bool pidns_own; /* its first process is pid 1 of a pid namespace: its end is everybody's */
@@ -45,6 +47,8 @@ struct container {
 struct container_request {
 	const char *id, *bundle;
 	struct stdio_paths stdio;
+	const struct audience *audience;
+	const struct oci_spec *sandbox; /* NULL: the bundle's config.json says what it is */
 };
 
 /*
@@ -53,7 +57,7 @@ struct container_request {
  * still the caller's.
  */
 int container_create(struct shim *shim, const struct container_request *request,
-	struct ttrpc_call *call, struct err *err);
+	struct ttrpc_call *call, struct container **ret_container, struct err *err);
 
 /* Finds a process: `exec_id` "" is the first. ERR_NOT_FOUND. */
 int container_process(
@@ -72,6 +76,10 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 
 /* Delete of the whole container: answers `call` when nothing of it is left. */
 int container_delete(struct container *c, struct ttrpc_call *call, struct err *err);
+
+/* Ends it in whatever state it is and deletes it, for the Sandbox service: `call` is answered when
+ * nothing of it is left. */
+void container_end(struct container *c, struct ttrpc_call *call);
 
 /* Delete of an exec: answers `call` when what it wrote is delivered, or its client does not read.
  */

@@ -89,8 +89,7 @@ static void answer_create_failed(struct container *c)
 	struct shim *shim = c->shim;
 
 	waiters_fail(&c->init.starters, &c->init.failure);
-	answer_deleted(&c->deleters,
-		&(struct exit_info) {c->init.pid, c->init.exit_status, c->init.exited_at});
+	c->audience->deleted(c, false);
 	(void)container_free(c);
 	shim_reconsider(shim, false);
 }
@@ -237,16 +236,15 @@ void container_process_ready(struct container *c, struct process *p)
 		return;
 	}
 	c->creating = false;
-	answer_create_event(c);
-	answer_pid_created(&p->starters, p);
+	c->audience->created(c);
 }
 
 void container_process_runs(struct container *c, struct process *p)
 {
 	p->started = true;
-	answer_start_event(p);
+	c->audience->runs(p);
 	if (p->exec_id || !container_poststart(c))
-		answer_pid_started(&p->starters, p);
+		c->audience->started(p);
 }
 
 static void finish_delete_exec(struct process *p)
@@ -282,10 +280,8 @@ static void on_emptied(struct ending *e)
 static void finish_delete(struct container *c)
 {
 	struct shim *shim = c->shim;
-	struct exit_info exit = {c->init.pid, c->init.exit_status, c->init.exited_at};
 
-	answer_delete_event(c);
-	answer_deleted(&c->deleters, &exit);
+	c->audience->deleted(c, true);
 	(void)container_free(c);
 	shim_reconsider(shim, false);
 }
@@ -380,6 +376,17 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 		event_timer_set_in(&c->shim->loop, &c->drain, DRAIN_MS * 1000U, on_drain_over);
 	delete_step(c);
 	return 0;
+}
+
+void container_end(struct container *c, struct ttrpc_call *call)
+{
+	c->deleting = true;
+	(void)waiters_add(&c->deleters, call);
+	if (process_alive(&c->init)) { /* goes on when it is reaped */
+		(void)proc_signal(&c->init.proc, SIGKILL);
+		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
+	}
+	delete_step(c);
 }
 
 static void on_linger_over(struct event_timer *t)

@@ -55,7 +55,7 @@ static void on_poststart(struct container *c, const struct err *failure)
 	struct err err;
 
 	if (!failure) {
-		answer_pid_started(&c->init.starters, &c->init);
+		c->audience->started(&c->init);
 		return;
 	}
 	err = *failure;

@@ -264,14 +264,14 @@ void process_never_ran(struct process *p, const struct err *why)
 	p->exit_status = why->kind == ERR_NOT_FOUND ? INIT_EXIT_NOT_FOUND : INIT_EXIT_FAILED;
 	stdio_done(&p->io);
 	process_event(p, LIFE_NEVER);
-	answer_waiters(p);
+	p->container->audience->waited(p);
 }
 
 void process_stopped(struct process *p, bool publish)
 {
 	process_event(p, LIFE_ALONE);
 	if (publish)
-		answer_exit_event(p);
+		p->container->audience->exited(p);
 	/* one that ran is answered when its poststart hooks have */
 	if (!list_empty(&p->starters) && !p->started) {
 		struct err err = p->failure;
@@ -281,5 +281,5 @@ void process_stopped(struct process *p, bool publish)
 				"ended with status %u before its program ran", p->exit_status);
 		waiters_fail(&p->starters, &err);
 	}
-	answer_waiters(p);
+	p->container->audience->waited(p);
 }

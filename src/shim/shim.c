@@ -90,12 +90,19 @@ int shim_container(
 	list_for_each (pos, &shim->containers) {
 		struct container *c = list_entry(pos, struct container, node);
 
-		if (str_eq(c->id, id) && !c->deleting) {
+		if (c != shim->sandbox && str_eq(c->id, id) && !c->deleting) {
 			*ret_container = c;
 			return 0;
 		}
 	}
 	return err_setf(err, ERR_NOT_FOUND, ESRCH, "container %.100s: not found", id);
+}
+
+struct container *shim_sandbox(struct shim *shim, const char *id)
+{
+	struct container *c = shim->sandbox;
+
+	return c && str_eq(c->id, id) && !c->deleting ? c : NULL;
 }
 
 struct container *shim_leaving_container(struct shim *shim, const char *id)
@@ -105,7 +112,7 @@ struct container *shim_leaving_container(struct shim *shim, const char *id)
 	list_for_each (pos, &shim->containers) {
 		struct container *c = list_entry(pos, struct container, node);
 
-		if (str_eq(c->id, id) && c->deleting)
+		if (c != shim->sandbox && str_eq(c->id, id) && c->deleting)
 			return c;
 	}
 	return NULL;
@@ -292,6 +299,7 @@ int shim_serve(const struct shim_params *params)
 
 	shim.signals = (struct event_signal)EVENT_SIGNAL_INIT;
 	list_init(&shim.containers);
+	list_init(&shim.sandbox_stops);
 	list_init(&shim.reservations);
 	log_open(params->log_fd, params->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		"io.containerd.reaper.v2");

@@ -27,13 +27,15 @@ struct shim {
 	int runtime_fd; /* reaper-runtime as it was at our birth; -EBADF: `runtime_error` says why
 			 */
 	struct err runtime_error;
-	struct list containers; /* those being deleted included */
+	struct list containers;    /* those being deleted included */
+	struct container *sandbox; /* made by CreateSandbox: not a task (sandbox_service.h) */
+	struct list sandbox_stops; /* StopSandbox calls that wait for its end */
 	struct list reservations;
 	struct event_timer idle;
 	struct event_timer farewell;
 	bool leaving;
 	bool asked; /* Shutdown was said while the last containers were being deleted */
-	struct ttrpc_service services[3]; /* task_service.h */
+	struct ttrpc_service services[4]; /* task_service.h */
 };
 
 /* What the daemon is born with. Strings are borrowed. */
@@ -51,9 +53,12 @@ struct shim_params {
  */
 int shim_serve(const struct shim_params *params);
 
-/* The container with this id that is not being deleted; ERR_NOT_FOUND. */
+/* The task with this id that is not being deleted; ERR_NOT_FOUND. */
 int shim_container(
 	struct shim *shim, const char *id, struct container **ret_container, struct err *err);
+
+/* The sandbox with this id that is not being deleted, or NULL. */
+struct container *shim_sandbox(struct shim *shim, const char *id);
 
 /* Whether the id is in use, also by one that is being deleted. */
 bool shim_has_container(const struct shim *shim, const char *id);

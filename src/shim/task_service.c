@@ -9,19 +9,10 @@
 #include "proto/task.pb-c.h"
 #include "shim/answers.h"
 #include "shim/container.h"
+#include "shim/sandbox_service.h"
 #include "shim/shim.h"
 #include "shim/socket.h"
 #include "shim/waiters.h"
-
-static void fail(struct ttrpc_call *call, const struct err *err)
-{
-	/* asking after what is gone is part of containerd's normal day */
-	if (err->kind == ERR_NOT_FOUND)
-		log_debug("%s: %s", ttrpc_call_method(call), err->text);
-	else
-		log_error("%s: %s", ttrpc_call_method(call), err->text);
-	ttrpc_call_fail(call, err);
-}
 
 /* The process a request names, or the call is answered and false returned. */
 static bool find(struct shim *shim, struct ttrpc_call *call, const char *id, const char *exec_id,
@@ -33,7 +24,7 @@ static bool find(struct shim *shim, struct ttrpc_call *call, const char *id, con
 	if (r == 0)
 		r = container_process(*ret_c, exec_id, ret_p, &err);
 	if (r < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	return r == 0;
 }
 
@@ -48,7 +39,9 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 			.out = request->stdout,
 			.err = request->stderr,
 			.terminal = request->terminal},
+		.audience = &task_audience,
 	};
+	struct container *c;
 	struct err err = ERR_INIT;
 	int r;
 
@@ -62,9 +55,9 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 		r = err_setf(&err, ERR_UNIMPLEMENTED, ENOSYS,
 			"a host process cannot be restored from a checkpoint");
 	else
-		r = container_create(shim, &create, call, &err);
+		r = container_create(shim, &create, call, &c, &err);
 	if (r < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	shim_reconsider(shim, false);
 }
 
@@ -78,7 +71,7 @@ static void on_start(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
 		return;
 	if (container_start(c, p, call, &err) < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 }
 
 static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
@@ -100,7 +93,7 @@ static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	else
 		r = container_delete_exec(c, p, call, &err);
 	if (r < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 }
 
 static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
@@ -124,7 +117,7 @@ static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 		r = container_add_exec(c, request->exec_id, &stdio,
 			(const char *)request->spec->value.data, request->spec->value.len, &err);
 	if (r < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	else
 		answer_empty(call);
 }
@@ -148,7 +141,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
 		return;
 	if (waiters_add(&p->waiters, call) == 0 && p->state == PROCESS_STOPPED)
-		answer_waiters(p);
+		c->audience->waited(p);
 }
 
 static void on_kill(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
@@ -161,7 +154,7 @@ static void on_kill(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
 		return;
 	if (container_kill(c, p, request->signal, request->all && !p->exec_id, &err) < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	else
 		answer_empty(call);
 }
@@ -196,14 +189,14 @@ static void on_pids(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	const Task__PidsRequest *request = (const Task__PidsRequest *)message;
 	_cleanup_free_ pid_t *pids = NULL;
 	struct err err = ERR_INIT;
-	struct container *c;
+	struct container *c = shim_sandbox(ctx, request->id);
 	struct process *p;
 	size_t n;
 
-	if (!find(ctx, call, request->id, "", &c, &p))
+	if (!c && !find(ctx, call, request->id, "", &c, &p))
 		return;
 	if (container_pids(c, &pids, &n, &err) < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	else
 		answer_pids(call, c, pids, n);
 }
@@ -220,7 +213,7 @@ static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	if (!find(ctx, call, request->id, "", &c, &p))
 		return;
 	if (stats_collect(&c->cgroup, shim->cgroup_host.mode, &stats, &err) < 0)
-		fail(call, &err);
+		answer_error(call, &err);
 	else
 		answer_stats(call, &stats);
 }
@@ -233,7 +226,7 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message,
 	struct container *c;
 
 	response.shim_pid = (uint32_t)getpid();
-	if (shim_container(ctx, request->id, &c, NULL) == 0)
+	if ((c = shim_sandbox(ctx, request->id)) || shim_container(ctx, request->id, &c, NULL) == 0)
 		response.task_pid = c->init.pid;
 	response.version = (char *)REAPER_VERSION;
 	ttrpc_call_reply(call, &response.base);
@@ -294,6 +287,7 @@ const struct ttrpc_service *task_services(struct shim *shim, size_t *ret_n)
 	const struct ttrpc_service services[] = {
 		{"containerd.task.v2.Task", task_methods, ARRAY_LEN(task_methods), shim},
 		{"containerd.task.v3.Task", task_methods, ARRAY_LEN(task_methods), shim},
+		{SANDBOX_SERVICE, sandbox_methods, n_sandbox_methods, shim},
 		{SHIM_SERVICE, shim_methods, ARRAY_LEN(shim_methods), shim},
 	};
 

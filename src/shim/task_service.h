@@ -1,7 +1,7 @@
 /*
  * The services on the shim's socket: containerd.task.v2.Task and containerd.task.v3.Task (identical
- * messages), and the one call that `start` makes to a shim that is there (shim/socket.h). Decode,
- * ask container.c, encode; nothing is decided here.
+ * messages), the Sandbox service (sandbox_service.h), and the one call that `start` makes to a shim
+ * that is there (shim/socket.h). Decode, ask container.c, encode; nothing is decided here.
  */
 #pragma once
 

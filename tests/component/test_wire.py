@@ -74,16 +74,6 @@ def test_what_is_not_there_yet_says_so(connection, service, method):
     alive(connection)
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["CreateSandbox", "StartSandbox", "Platform", "StopSandbox", "WaitSandbox", "SandboxStatus",
-     "PingSandbox", "ShutdownSandbox", "SandboxMetrics"],
-)  # fmt: skip
-def test_the_sandbox_service_is_not_there_yet(connection, method):
-    call = lambda: connection.call("containerd.runtime.sandbox.v1.Sandbox", method, b"\x0a\x03one")  # noqa: E731
-    assert code(call) == UNIMPLEMENTED
-
-
 def test_even_stream_id(connection):
     stream = connection.send(V3, "Connect", TASK.encode("ConnectRequest", {"id": "one"}), stream=2)
     assert code(lambda: connection.finish(stream)) == INVALID

@@ -11,6 +11,7 @@ PROTO = pathlib.Path(__file__).parent / "proto"
 TTRPC = Schema(PROTO / "ttrpc.proto")
 TASK = Schema(PROTO / "task.proto")
 METRICS = {s.package: s for s in (Schema(PROTO / "metrics_v1.proto"), Schema(PROTO / "metrics_v2.proto"))}
+SANDBOX = Schema(PROTO / "sandbox.proto")
 
 REQUEST, RESPONSE, DATA = 1, 2, 3
 MAX_DATA = 4 << 20
@@ -122,6 +123,31 @@ class Task:
 
     def code(self, method, **fields):
         """The status code of a call that may fail."""
+        try:
+            self.call(method, **fields)
+        except RpcError as error:
+            return error.code
+        return OK
+
+
+class Sandbox:
+    """The Sandbox service on a connection, for one sandbox."""
+
+    def __init__(self, connection, name):
+        self.connection = connection
+        self.name = name
+
+    def begin(self, method, **fields):
+        payload = SANDBOX.encode(f"{method}Request", {"sandbox_id": self.name, **fields})
+        return self.connection.send("containerd.runtime.sandbox.v1.Sandbox", method, payload)
+
+    def end(self, method, stream):
+        return SANDBOX.decode(f"{method}Response", self.connection.finish(stream))
+
+    def call(self, method, **fields):
+        return self.end(method, self.begin(method, **fields))
+
+    def code(self, method, **fields):
         try:
             self.call(method, **fields)
         except RpcError as error:
