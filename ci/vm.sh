@@ -14,7 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 
-boot_limit=600
+boot_limit=1500
 command=${1:-}
 dir=${2:-}
 [ -n "$dir" ] || die "usage: ci/vm.sh start|ssh|port|console|stop DIR"

@@ -136,7 +136,11 @@ class Bench(Bare):
         return f"/run/containerd/s/{digest}"
 
     def container(self, *args, version="v3", name="one", **changes):
-        return Container(self, name, spec(*args, **changes), version)
+        return Container(self, name, self.start(name, spec(*args, **changes)), version)
+
+    def adopt(self, name, path, version="v3"):
+        """The container of a shim that the test has started by itself; its bundle is the bench's."""
+        return Container(self, name, path, version)
 
 
 def give_up(task, name):
@@ -150,11 +154,11 @@ def give_up(task, name):
 class Container:
     """A container of its own pod, and the calls on it."""
 
-    def __init__(self, bench, name, config, version="v3"):
+    def __init__(self, bench, name, path, version="v3"):
         self.bench = bench
         self.name = name
         self.bundle = bench.directory / name
-        self.path = bench.start(name, config)
+        self.path = path
         self.task = Task(bench.connect(self.path), version)
         self.shim_pid = self.task.call("Connect", id=name).shim_pid
 

@@ -19,7 +19,7 @@ class Vm:
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="reaper-vm-"))
         try:
-            self.script("start", timeout=900)
+            self.script("start", timeout=1800)
         except BaseException:
             self.close()
             raise
