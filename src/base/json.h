@@ -131,6 +131,11 @@ int json_put_strv(struct json_object *o, const char *key, char *const *v);
 /* Owns `child` always. */
 int json_put_consume(struct json_object *o, const char *key, struct json_object *child);
 
+/* An array, to be built with json_append. */
+struct json_object *json_new_list(void);
+/* Owns `child` always. */
+int json_append(struct json_object *list, struct json_object *child);
+
 enum json_style { JSON_COMPACT, JSON_PRETTY };
 
 /* Text without escaped slashes and with a newline at the end, in *ret_text (the caller frees). */

@@ -65,6 +65,19 @@ int json_put_strv(struct json_object *o, const char *key, char *const *v)
 	return json_put_consume(o, key, array);
 }
 
+struct json_object *json_new_list(void)
+{
+	return json_object_new_array();
+}
+
+int json_append(struct json_object *list, struct json_object *child)
+{
+	if (list && child && json_object_array_add(list, child) == 0)
+		return 0;
+	(void)json_object_put(child);
+	return -ENOMEM;
+}
+
 int json_write(struct json_object *o, enum json_style style, char **ret_text, size_t *ret_len)
 {
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;

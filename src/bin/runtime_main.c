@@ -1,29 +1,34 @@
-/* reaper-runtime: turns one OCI bundle into one running host process. Started by the shim; people
- * use `plan` and `features`. */
+/* reaper-runtime: turns one OCI bundle into one running host process. Started by the shim (`init`);
+ * everything else is for people. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/str.h"
 #include "oci/features.h"
 #include "oci/spec.h"
+#include "runtime/containers.h"
 #include "runtime/hook_stage.h"
 #include "runtime/init.h"
 #include "runtime/load.h"
 #include "runtime/plan.h"
+#include "runtime/run.h"
 
 enum { EXIT_USAGE = 2 };
 
 /* All options of all commands; each command says which it wants. */
 struct options {
 	const char *bundle, *id, *ns, *exec_id, *stage, *pid;
+	bool json;
 };
 
 struct command {
 	const char *name, *usage, *help;
-	unsigned required, optional; /* bits: index in option_names */
+	unsigned required, optional; /* bits: OPT_… */
+	unsigned operand;            /* the option that stands without its name, 0: none */
 	int (*run)(const struct options *o, char *const *env);
 };
 
@@ -34,6 +39,7 @@ enum {
 	OPT_EXEC = 8,
 	OPT_STAGE = 16,
 	OPT_PID = 32,
+	OPT_JSON = 64,
 };
 
 static int run_init(const struct options *o, char *const *env)
@@ -82,6 +88,121 @@ static int run_plan(const struct options *o, char *const *env)
 	return fputs(text, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static void print_note(const char *text)
+{
+	(void)fprintf(stderr, "reaper-runtime: %s\n", text);
+}
+
+static int run_run(const struct options *o, char *const *env)
+{
+	struct run_args args = {.bundle = o->bundle, .id = o->id, .ns = o->ns};
+	struct err err = ERR_INIT;
+	int status;
+
+	if (runtime_run(&args, env, print_note, &status, &err) < 0)
+		(void)fail(&err);
+	return status;
+}
+
+static int find(const struct options *o, struct containers *ret_containers, struct err *err)
+{
+	int r = containers_find(o->ns, ret_containers, err);
+
+	for (size_t i = 0; r == 0 && ret_containers->warnings && ret_containers->warnings[i]; i++)
+		print_note(ret_containers->warnings[i]);
+	return r;
+}
+
+static int print_json(struct json_object *o, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (json_write(o, JSON_PRETTY, &text, NULL) < 0)
+		return err_sysf(err, ENOMEM, "JSON");
+	return fputs(text, stdout) < 0 ? err_sysf(err, EIO, "standard output") : 0;
+}
+
+static int list_json(const struct containers *c, struct err *err)
+{
+	_cleanup_(json_object_freep) struct json_object *list = json_new_list();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->n; i++) {
+		struct json_object *o;
+
+		r = container_state_json(&c->v[i], &o, err);
+		if (r == 0 && json_append(list, o) < 0)
+			r = err_sysf(err, ENOMEM, "JSON");
+	}
+	return r < 0 ? r : print_json(list, err);
+}
+
+static int column(int so_far, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return n > so_far ? n : so_far;
+}
+
+/* Columns as wide as what stands in them. */
+static void list_table(const struct containers *c)
+{
+	int ns = column(0, "NAMESPACE"), id = column(0, "ID");
+
+	for (size_t i = 0; i < c->n; i++) {
+		ns = column(ns, c->v[i].record.ns);
+		id = column(id, c->v[i].record.id);
+	}
+	(void)printf("%-*s  %-*s  %8s  %-7s  %-20s  %s\n", ns, "NAMESPACE", id, "ID", "PID",
+		"STATUS", "CREATED", "BUNDLE");
+	for (size_t i = 0; i < c->n; i++) {
+		const struct container_info *info = &c->v[i];
+		bool stopped = info->status == CONTAINER_STOPPED;
+		char at[CONTAINER_TIME_SIZE];
+
+		(void)printf("%-*s  %-*s  %8d  %-7s  %-20s  %s\n", ns, info->record.ns, id,
+			info->record.id, stopped ? 0 : (int)info->record.init_pid,
+			container_status_name(info->status),
+			container_time(&info->record.created, at, sizeof(at)), info->bundle);
+	}
+}
+
+static int run_list(const struct options *o, char *const *env UNUSED)
+{
+	_cleanup_(containers_done) struct containers c = CONTAINERS_INIT;
+	struct err err = ERR_INIT;
+	int r = find(o, &c, &err);
+
+	if (r == 0 && o->json)
+		r = list_json(&c, &err);
+	else if (r == 0)
+		list_table(&c);
+	return r < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
+static int run_state(const struct options *o, char *const *env UNUSED)
+{
+	_cleanup_(containers_done) struct containers c = CONTAINERS_INIT;
+	_cleanup_(json_object_freep) struct json_object *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	const struct container_info *info;
+	struct err err = ERR_INIT;
+	int r = find(o, &c, &err);
+
+	if (r == 0)
+		r = containers_get(&c, o->id, &info, &err);
+	if (r == 0 && o->json) {
+		r = container_state_json(info, &json, &err);
+		if (r == 0)
+			r = print_json(json, &err);
+	} else if (r == 0) {
+		r = container_state_text(info, &text, &err);
+		if (r == 0 && fputs(text, stdout) < 0)
+			r = err_sysf(&err, EIO, "standard output");
+	}
+	return r < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
 static int run_features(const struct options *o UNUSED, char *const *env UNUSED)
 {
 	_cleanup_free_ char *text = NULL;
@@ -101,18 +222,26 @@ static int run_version(const struct options *o UNUSED, char *const *env UNUSED)
 static int run_help(const struct options *o, char *const *env);
 
 static const struct command commands[] = {
+	{"run", "run BUNDLE [--id ID] [--namespace NS]",
+		"runs a bundle in the foreground, without containerd", OPT_BUNDLE,
+		OPT_ID | OPT_NAMESPACE, OPT_BUNDLE, run_run},
+	{"list", "list [--namespace NS] [--json]", "the containers of this node", 0,
+		OPT_NAMESPACE | OPT_JSON, 0, run_list},
+	{"state", "state ID [--namespace NS] [--json]",
+		"what one container is in; --json: the OCI state", OPT_ID, OPT_NAMESPACE | OPT_JSON,
+		OPT_ID, run_state},
+	{"plan", "plan --bundle DIR", "says what would be done with a bundle", OPT_BUNDLE,
+		OPT_ID | OPT_NAMESPACE, OPT_BUNDLE, run_plan},
+	{"features", "features", "what this runtime can do, as OCI features JSON", 0, 0, 0,
+		run_features},
 	{"init", "init --bundle DIR --id ID --namespace NS [--exec ID]",
 		"becomes the workload; only for the shim", OPT_BUNDLE | OPT_ID | OPT_NAMESPACE,
-		OPT_EXEC, run_init},
+		OPT_EXEC, 0, run_init},
 	{"hooks", "hooks --bundle DIR --id ID --namespace NS --stage STAGE",
 		"runs hooks of the spec; only for the shim",
-		OPT_BUNDLE | OPT_ID | OPT_NAMESPACE | OPT_STAGE, OPT_PID, run_hooks},
-	{"plan", "plan --bundle DIR", "says what would be done with a bundle", OPT_BUNDLE,
-		OPT_ID | OPT_NAMESPACE, run_plan},
-	{"features", "features", "what this runtime can do, as OCI features JSON", 0, 0,
-		run_features},
-	{"--version", "--version", "the version", 0, 0, run_version},
-	{"--help", "--help", "this text", 0, 0, run_help},
+		OPT_BUNDLE | OPT_ID | OPT_NAMESPACE | OPT_STAGE, OPT_PID, 0, run_hooks},
+	{"--version", "--version", "the version", 0, 0, 0, run_version},
+	{"--help", "--help", "this text", 0, 0, 0, run_help},
 };
 
 static int run_help(const struct options *o UNUSED, char *const *env UNUSED)
@@ -120,6 +249,11 @@ static int run_help(const struct options *o UNUSED, char *const *env UNUSED)
 	(void)printf("usage: reaper-runtime COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		(void)printf("  %-54s %s\n", commands[i].usage, commands[i].help);
+	(void)printf("\n`run` exits with the status of the workload, or 128 and the number of the "
+		     "signal that\n"
+		     "ended it; 126 to 128 when no program could be run. Otherwise 0 is success, 1 "
+		     "a failure\n"
+		     "and 2 a mistake on the command line. docs/RUNTIME-CLI.md has the rest.\n");
 	return EXIT_SUCCESS;
 }
 
@@ -130,49 +264,78 @@ static int usage(const char *what, const char *word)
 	return EXIT_USAGE;
 }
 
+struct option {
+	const char *name;
+	const char **value; /* NULL: a switch */
+	unsigned bit;
+	bool identifier;
+};
+
+enum { N_OPTIONS = 7 };
+
+static int take_value(const struct option *option, const char *value, unsigned *seen)
+{
+	if (str_empty(value))
+		return usage("a value is missing after", option->name);
+	if (*seen & option->bit)
+		return usage("given twice:", option->name);
+	if (option->identifier && !str_is_identifier(value))
+		return usage("not an identifier:", value);
+	*option->value = value;
+	*seen |= option->bit;
+	return 0;
+}
+
+static const struct option *find_option(
+	const struct option *known, const struct command *c, const char *word)
+{
+	for (size_t j = 0; j < N_OPTIONS; j++) {
+		bool fits = c->required & known[j].bit || c->optional & known[j].bit;
+
+		/* a word that is no option is the command's operand */
+		if (fits && (str_eq(word, known[j].name) ||
+				    (word[0] != '-' && known[j].bit == c->operand)))
+			return &known[j];
+	}
+	return NULL;
+}
+
 static int parse_options(
 	const struct command *c, int argc, char **argv, struct options *ret_options)
 {
 	struct options o = {0};
-	const struct {
-		const char *name;
-		const char **value;
-		unsigned bit;
-		bool identifier;
-	} known[] = {
+	const struct option known[N_OPTIONS] = {
 		{"--bundle", &o.bundle, OPT_BUNDLE, false},
 		{"--id", &o.id, OPT_ID, true},
 		{"--namespace", &o.ns, OPT_NAMESPACE, true},
 		{"--exec", &o.exec_id, OPT_EXEC, true},
 		{"--stage", &o.stage, OPT_STAGE, true},
 		{"--pid", &o.pid, OPT_PID, true},
+		{"--json", NULL, OPT_JSON, false},
 	};
 	unsigned seen = 0;
+	int r = 0;
 
-	for (int i = 0; i < argc; i++) {
-		bool found = false;
+	for (int i = 0; r == 0 && i < argc; i++) {
+		const struct option *option = find_option(known, c, argv[i]);
 
-		for (size_t j = 0; j < ARRAY_LEN(known) && !found; j++) {
-			if (!str_eq(argv[i], known[j].name) ||
-				!((c->required | c->optional) & known[j].bit))
-				continue;
-			if (++i == argc || !*argv[i])
-				return usage("a value is missing after", known[j].name);
-			if (known[j].identifier && !str_is_identifier(argv[i]))
-				return usage("not an identifier:", argv[i]);
-			*known[j].value = argv[i];
-			seen |= known[j].bit;
-			found = true;
-		}
-		if (!found)
+		if (!option)
 			return usage("unknown argument", argv[i]);
+		if (!option->value)
+			o.json = true;
+		else if (str_eq(argv[i], option->name))
+			r = take_value(option, ++i < argc ? argv[i] : NULL, &seen);
+		else
+			r = take_value(option, argv[i], &seen);
 	}
-	for (size_t j = 0; j < ARRAY_LEN(known); j++) {
+	for (size_t j = 0; r == 0 && j < ARRAY_LEN(known); j++) {
 		if (c->required & ~seen & known[j].bit)
-			return usage("missing option", known[j].name);
+			return usage(known[j].bit == c->operand ? "missing operand of"
+								: "missing option",
+				known[j].bit == c->operand ? c->usage : known[j].name);
 	}
 	*ret_options = o;
-	return 0;
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -182,6 +345,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return usage("a command is missing", "");
+	if (str_eq(argv[1], "-h") || str_eq(argv[1], "help"))
+		return run_help(NULL, environ);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		int r;
 

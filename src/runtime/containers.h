@@ -1,0 +1,62 @@
+/*
+ * The containers of this node, as their records and processes show them: no daemon and no shim is
+ * asked, so that the answer is there when they are not. For `reaper-runtime list` and `state`.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+#include "store/record.h"
+
+/* Where containerd keeps bundles: below it are namespaces, and in these the bundles. */
+#define CONTAINERS_ROOT "/run/containerd/io.containerd.runtime.v2.task"
+
+enum container_status {
+	CONTAINER_CREATED, /* waits to be started */
+	CONTAINER_RUNNING,
+	CONTAINER_STOPPED,
+	_CONTAINER_STATUS_MAX
+};
+
+struct container_info {
+	char *bundle; /* absolute */
+	struct store_record record;
+	enum container_status status;
+};
+
+struct containers {
+	struct container_info *v; /* by namespace, then by id */
+	size_t n;
+	char **warnings; /* bundles with a record that cannot be read, and why */
+};
+
+#define CONTAINERS_INIT   \
+	{                 \
+		.v = NULL \
+	}
+
+/*
+ * Looks in CONTAINERS_ROOT, where running shims have their bundles (a containerd with another state
+ * directory) and where a `reaper-runtime run` is at work. `ns`: only this namespace (NULL: all).
+ * ERR_PERMISSION without root.
+ */
+int containers_find(const char *ns, struct containers *ret_containers, struct err *err);
+void containers_done(struct containers *c);
+
+/* The one with this id. ERR_NOT_FOUND; ERR_INVALID when several namespaces have one. */
+int containers_get(const struct containers *c, const char *id,
+	const struct container_info **ret_info, struct err *err);
+
+/* "created", "running", "stopped", as the OCI specification has them. */
+const char *container_status_name(enum container_status status);
+
+/* The OCI state, with the members of our own: namespace, group, sandbox, created, exit. */
+int container_state_json(
+	const struct container_info *info, struct json_object **ret_object, struct err *err);
+
+/* The same for people, in *ret_text (the caller frees). */
+int container_state_text(const struct container_info *info, char **ret_text, struct err *err);
+
+/* 2026-11-23T10:00:00Z, in `buf`; "-" for a time that is not known. */
+enum { CONTAINER_TIME_SIZE = 32 };
+const char *container_time(const struct timespec *t, char *buf, size_t size);
