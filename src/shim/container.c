@@ -40,7 +40,6 @@ struct container *container_free(struct container *c)
 	hooks_cancel(&c->hooks);
 	process_done(&c->init);
 	ending_cancel(&c->ending);
-	event_timer_clear(&c->drain);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
 	list_remove(&c->node);

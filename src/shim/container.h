@@ -36,7 +36,6 @@ struct container {
 	bool removed;  /* … and gone */
 	bool poststop; /* … and its last hooks have run */
 	struct ending ending;
-	struct event_timer drain;
 	struct event_timer limit; /* how long the end, or Delete, may take */
 	struct event_timer again; /* its cgroup was busy */
 	bool overdue;             /* what does not end is not waited for any more */
@@ -83,8 +82,7 @@ void container_end(struct container *c, struct ttrpc_call *call);
 
 /* Delete of an exec: answers `call` when what it wrote is delivered, or its client does not read.
  */
-int container_delete_exec(
-	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err);
+int container_delete_exec(struct process *p, struct ttrpc_call *call, struct err *err);
 
 /* pid, status and time of an end, for the answer to Delete. */
 struct exit_info {
@@ -102,7 +100,7 @@ void container_process_runs(struct container *c, struct process *p);
  */
 void container_drained(struct stdio *io, void *ctx);
 
-/* From reap.c: a child was reaped; true if it was one of this container's. */
+/* From shim.c: a child was reaped; true if it was one of this container's, or a logger of it. */
 bool container_reaped(struct container *c, pid_t pid, uint32_t status);
 
 /* Pids of everything in it, its first process always among them while it is not deleted. Caller

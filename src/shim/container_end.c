@@ -19,9 +19,6 @@
 #include "store/record.h"
 
 enum {
-	/* how long Delete waits for output that somebody still holds open; CRI gives Delete 10 s
-	   for everything */
-	DRAIN_MS = 2000,
 	/* how long the end of a container waits for what cannot be killed (a frozen parent, a
 	   process in uninterruptible sleep), and Delete for its cgroup */
 	OVERDUE_MS = 2000,
@@ -122,22 +119,6 @@ static bool any_exec_alive(const struct container *c)
 
 static void delete_step(struct container *c);
 
-static void on_drain_over(struct event_timer *t)
-{
-	struct container *c = container_of(t, struct container, drain);
-
-	/* a client that reads late gets everything, until it says Delete */
-	if (stdio_waits_for_reader(&c->init.io) && !c->deleting) {
-		event_timer_set_in(&c->shim->loop, t, DRAIN_MS * 1000U, on_drain_over);
-		return;
-	}
-	/* somebody outside of the container holds its output open: the client waits for the end of
-	 * it without a limit */
-	log_debug("container %s: output is held open, closing it", c->id);
-	stdio_done(&c->init.io);
-	delete_step(c);
-}
-
 /* The first process has ended; once nothing else of the container is left the world hears of it. */
 static void check_alone(struct container *c)
 {
@@ -151,8 +132,7 @@ static void check_alone(struct container *c)
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
 	process_stopped(&c->init, true);
-	if (!stdio_drained(&c->init.io))
-		event_timer_set_in(&c->shim->loop, &c->drain, DRAIN_MS * 1000U, on_drain_over);
+	stdio_settle(&c->init.io);
 	delete_step(c);
 }
 
@@ -211,6 +191,8 @@ bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 {
 	struct list *pos, *tmp;
 
+	if (stdio_reaped(&c->init.io, pid, status))
+		return true;
 	if (process_alive(&c->init) && c->init.proc.pid == pid) {
 		process_reaped(&c->init, status);
 		init_reaped(c);
@@ -219,6 +201,8 @@ bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 	list_for_each_safe (pos, tmp, &c->execs) {
 		struct process *p = list_entry(pos, struct process, node);
 
+		if (stdio_reaped(&p->io, pid, status))
+			return true;
 		if (!process_alive(p) || p->proc.pid != pid)
 			continue;
 		process_reaped(p, status);
@@ -261,12 +245,10 @@ void container_drained(UNUSED struct stdio *io, void *ctx)
 {
 	struct process *p = ctx;
 
-	if (!p->exec_id) {
-		event_timer_clear(&p->container->drain);
+	if (!p->exec_id)
 		delete_step(p->container);
-	} else if (p->deleting) {
+	else if (p->deleting)
 		finish_delete_exec(p);
-	}
 }
 
 static void on_emptied(struct ending *e)
@@ -327,6 +309,7 @@ static void delete_step(struct container *c)
 	if (!c->deleting || c->init.state != PROCESS_STOPPED || c->ending.active)
 		return;
 	/* cleaning up does not wait for the streams; only the answer does */
+	(void)stdio_finish(&c->init.io);
 	if (!c->limit.loop && !c->removed)
 		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
 	if (!c->emptied) {
@@ -352,7 +335,7 @@ static void delete_step(struct container *c)
 			container_poststop(c, on_poststop_over);
 		return;
 	}
-	if (!stdio_drained(&c->init.io) && c->drain.loop)
+	if (!stdio_drained(&c->init.io)) /* container_drained() goes on */
 		return;
 	finish_delete(c);
 }
@@ -372,8 +355,6 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 	/* prepares itself, or waits at its gate: goes on when it is reaped */
 	if (c->init.state == PROCESS_CREATING || c->init.state == PROCESS_CREATED)
 		(void)proc_signal(&c->init.proc, SIGKILL);
-	else if (c->drain.loop) /* who read late so far has that long to end it */
-		event_timer_set_in(&c->shim->loop, &c->drain, DRAIN_MS * 1000U, on_drain_over);
 	delete_step(c);
 	return 0;
 }
@@ -389,13 +370,7 @@ void container_end(struct container *c, struct ttrpc_call *call)
 	delete_step(c);
 }
 
-static void on_linger_over(struct event_timer *t)
-{
-	finish_delete_exec(container_of(t, struct process, linger));
-}
-
-int container_delete_exec(
-	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err)
+int container_delete_exec(struct process *p, struct ttrpc_call *call, struct err *err)
 {
 	char name[256];
 	int r = lifecycle_allows(p->state, CALL_DELETE, process_name(p, name, sizeof(name)), err);
@@ -408,9 +383,7 @@ int container_delete_exec(
 	p->deleting = true;
 	(void)waiters_add(&p->deleters, call);
 	/* what it wrote is delivered first; whoever else holds its output open is not waited for */
-	if (stdio_drained(&p->io) || !stdio_waits_for_reader(&p->io))
+	if (stdio_finish(&p->io))
 		finish_delete_exec(p);
-	else if (!p->linger.loop)
-		event_timer_set_in(&c->shim->loop, &p->linger, DRAIN_MS * 1000U, on_linger_over);
 	return 0;
 }

@@ -44,7 +44,6 @@ void process_done(struct process *p)
 	waiters_fail(&p->starters, &gone);
 	waiters_fail(&p->waiters, &gone);
 	waiters_fail(&p->deleters, &gone);
-	event_timer_clear(&p->linger);
 	list_remove(&p->node);
 	event_remove(&p->control_source);
 	fd_close(&p->control);
@@ -91,21 +90,45 @@ int process_keep_paths(struct process *p, const struct stdio_paths *paths)
 	return 0;
 }
 
+/* It stands at its gate, and its output has where to go. */
+static void check_ready(struct process *p)
+{
+	if (!p->prepared || p->failed || p->state != PROCESS_CREATING || !stdio_ready(&p->io))
+		return;
+	process_event(p, LIFE_READY);
+	container_process_ready(p->container, p);
+}
+
+static void on_stdio_ready(UNUSED struct stdio *io, const struct err *why, void *ctx)
+{
+	struct process *p = ctx;
+
+	if (why)
+		process_fail(p, why);
+	else
+		check_ready(p);
+}
+
+static const struct stdio_ops stdio_ops = {on_stdio_ready, container_drained};
+
 int process_open_stdio(
 	struct process *p, const struct stdio_paths *paths, int child_fds[3], struct err *err)
 {
 	struct shim *shim = p->container->shim;
+	struct stdio_paths named = *paths;
 	int r = p->exec_id ? 0 : process_keep_paths(p, paths);
 
 	if (r < 0)
 		return err_sysf(err, -r, "stdio");
-	return stdio_open(&p->io, &shim->loop, paths, child_fds, container_drained, p, err);
+	named.id = p->exec_id ? p->exec_id : p->container->id;
+	named.ns = shim->ns;
+	return stdio_open(&p->io, &shim->loop, &named, child_fds, &stdio_ops, p, err);
 }
 
 void process_ready(struct process *p)
 {
-	process_event(p, LIFE_READY);
-	container_process_ready(p->container, p);
+	p->prepared = true;
+	check_ready(p);
 }
 
 static void handle_message(struct process *p, const struct init_message *msg, int fd)

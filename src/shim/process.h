@@ -28,7 +28,8 @@ struct process {
 	uint32_t pid;     /* also afterwards: State and Delete report it */
 	int control;
 	struct event_source control_source;
-	bool failed; /* init sent INIT_FAILED; `failure` says why */
+	bool prepared; /* init sent INIT_READY */
+	bool failed;   /* init sent INIT_FAILED; `failure` says why */
 	struct err failure;
 
 	char *stdin_path, *stdout_path, *stderr_path; /* as given: State echoes them */
@@ -39,7 +40,6 @@ struct process {
 	struct list starters; /* the Create or Start call that waits */
 	struct list waiters;  /* Wait calls */
 	struct list deleters; /* exec only: Delete calls that wait for its output to be delivered */
-	struct event_timer linger; /* … and for how long */
 	bool deleting;
 
 	bool started; /* its start event is out */
@@ -69,7 +69,8 @@ int process_open_stdio(
  * be watched is killed, and its end says why. */
 void process_adopt_child(struct process *p, const struct proc *child, int control_take);
 
-/* It has reported that it is ready, and all that had to be done before: CREATING to CREATED. */
+/* It has reported that it is ready, and all that had to be done before: CREATING to CREATED, as
+ * soon as its logger, if it has one, says the same. */
 void process_ready(struct process *p);
 
 /* What was done for it has failed: its child is killed, and its end says why. */

@@ -91,7 +91,7 @@ static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	if (!p->exec_id)
 		r = container_delete(c, call, &err);
 	else
-		r = container_delete_exec(c, p, call, &err);
+		r = container_delete_exec(p, call, &err);
 	if (r < 0)
 		answer_error(call, &err);
 }

@@ -12,23 +12,6 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-int stream_path(const char *uri, const char **ret_path, struct err *err)
-{
-	static const char fifo[] = "fifo://";
-	const char *sep = strstr(uri, "://");
-
-	if (!sep) {
-		*ret_path = uri;
-		return 0;
-	}
-	if (!str_has_prefix(uri, fifo))
-		return err_setf(err, ERR_UNIMPLEMENTED, ENOSYS,
-			"stdio %.*s://: this runtime has fifo:// and plain paths only",
-			(int)(sep - uri), uri);
-	*ret_path = uri + strlen(fifo);
-	return 0;
-}
-
 static int open_checked(const char *path, int flags, struct err *err)
 {
 	int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -36,16 +19,12 @@ static int open_checked(const char *path, int flags, struct err *err)
 	return fd < 0 ? err_sysf(err, errno, "stdio %s", path) : fd;
 }
 
-int stream_out_open(struct stream_out *s, struct event_loop *loop, const char *uri, struct err *err)
+int fifo_out_open(struct fifo_out *s, struct event_loop *loop, const char *path, struct err *err)
 {
 	_cleanup_close_ int both = -EBADF, write_fd = -EBADF, read_fd = -EBADF;
-	const char *path;
 	struct stat st;
 	int r;
 
-	r = stream_path(uri, &path, err);
-	if (r < 0)
-		return r;
 	if (stat(path, &st) < 0)
 		return err_sysf(err, errno, "stdio %s", path);
 	if (S_ISFIFO(st.st_mode)) {
@@ -70,27 +49,33 @@ int stream_out_open(struct stream_out *s, struct event_loop *loop, const char *u
 	return 0;
 }
 
+void fifo_out_adopt(struct fifo_out *s, struct event_loop *loop, int fd_take)
+{
+	s->loop = loop;
+	s->write_fd = fd_take;
+}
+
 /* With our own reader closed, a FIFO without readers polls as broken. */
-static bool has_reader(const struct stream_out *s)
+static bool has_reader(const struct fifo_out *s)
 {
 	struct pollfd p = {.fd = s->write_fd};
 
 	return poll(&p, 1, 0) == 0 || !(p.revents & POLLERR);
 }
 
-static void closed(struct stream_out *s)
+static void closed(struct fifo_out *s)
 {
 	void (*on_closed)(void *ctx) = s->on_closed;
 	void *ctx = s->ctx;
 
-	stream_out_abandon(s);
+	fifo_out_abandon(s);
 	if (on_closed)
 		on_closed(ctx);
 }
 
 static enum event_verb on_opened(struct event_source *src, UNUSED uint32_t events)
 {
-	struct stream_out *s = container_of(src, struct stream_out, opened);
+	struct fifo_out *s = container_of(src, struct fifo_out, opened);
 	char events_buf[sizeof(struct inotify_event) + 256];
 
 	while (read(s->inotify_fd, events_buf, sizeof(events_buf)) > 0) {
@@ -103,7 +88,7 @@ static enum event_verb on_opened(struct event_source *src, UNUSED uint32_t event
 
 /* The client makes the FIFO and opens it in a thread of its own: it may come after a process that
  * was quick. */
-static int wait_for_reader(struct stream_out *s)
+static int wait_for_reader(struct fifo_out *s)
 {
 	s->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (s->inotify_fd < 0 || inotify_add_watch(s->inotify_fd, s->path, IN_OPEN) < 0)
@@ -111,7 +96,7 @@ static int wait_for_reader(struct stream_out *s)
 	return event_add(s->loop, &s->opened, s->inotify_fd, EPOLLIN, on_opened);
 }
 
-void stream_out_finish(struct stream_out *s, void (*on_closed)(void *ctx), void *ctx)
+void fifo_out_finish(struct fifo_out *s, void (*on_closed)(void *ctx), void *ctx)
 {
 	s->on_closed = on_closed;
 	s->ctx = ctx;
@@ -124,7 +109,7 @@ void stream_out_finish(struct stream_out *s, void (*on_closed)(void *ctx), void 
 		closed(s);
 }
 
-void stream_out_abandon(struct stream_out *s)
+void fifo_out_abandon(struct fifo_out *s)
 {
 	event_remove(&s->opened);
 	fd_close(&s->inotify_fd);
@@ -135,15 +120,10 @@ void stream_out_abandon(struct stream_out *s)
 	s->on_closed = NULL;
 }
 
-int stream_in_open(const char *uri, int *ret_read, int *ret_write, struct err *err)
+int fifo_in_open(const char *path, int *ret_read, int *ret_write, struct err *err)
 {
 	_cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
-	const char *path;
-	int r;
 
-	r = stream_path(uri, &path, err);
-	if (r < 0)
-		return r;
 	read_fd = open_checked(path, O_RDONLY, err);
 	if (read_fd < 0)
 		return read_fd;

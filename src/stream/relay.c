@@ -1,8 +1,11 @@
 #include "stream/relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -10,6 +13,10 @@
 enum {
 	CHUNK = 64 * 1024, /* a pipe's size: more than that is never there at once */
 	TURNS = 8,         /* chunks before other streams and calls have their turn */
+	/* Up to this much is copied: lines then share the reader's pages. A moved page takes one of
+	   the sixteen places of its pipe, however little is in it. */
+	SMALL = 4096,
+	SPLICE_MAX = 1024 * 1024,
 };
 
 enum move { MOVE_MORE, MOVE_EMPTY, MOVE_FULL, MOVE_END };
@@ -45,16 +52,48 @@ static enum move give(struct relay *r, const char *data, size_t len)
 	return MOVE_MORE;
 }
 
+static bool takes_more(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* Moves pages from pipe to pipe. */
+static enum move splice_chunk(struct relay *r)
+{
+	ssize_t n = RETRY_EINTR(splice(r->from, NULL, r->to, NULL, SPLICE_MAX, SPLICE_F_NONBLOCK));
+
+	if (n > 0)
+		return MOVE_MORE;
+	if (n == 0)
+		return MOVE_END;
+	if (errno == EAGAIN) {
+		/* said of both sides, and of one at its end too while the other is full */
+		if (!takes_more(r->to))
+			return MOVE_FULL;
+		r->bulk = false;
+		return MOVE_EMPTY;
+	}
+	/* what it refuses, write() will tell why */
+	r->bulk = r->can_splice = false;
+	return MOVE_MORE;
+}
+
 static enum move move_chunk(struct relay *r)
 {
 	static char chunk[CHUNK]; /* one for all streams: the loop runs one callback at a time */
+	size_t size = r->can_splice && !r->discard ? SMALL : CHUNK;
 	ssize_t n;
 
 	if (r->rest)
 		return give(r, r->rest + r->rest_at, r->rest_len);
-	n = RETRY_EINTR(read(r->from, chunk, sizeof(chunk)));
+	if (r->bulk && !r->discard)
+		return splice_chunk(r);
+	n = RETRY_EINTR(read(r->from, chunk, size));
 	if (n < 0 && errno == EAGAIN)
 		return MOVE_EMPTY;
+	r->bulk = r->can_splice && n == SMALL;
 	/* EIO is how a terminal's master says that its last slave was closed */
 	if (n <= 0)
 		return MOVE_END;
@@ -70,6 +109,21 @@ static enum move pump(struct relay *r)
 	return m;
 }
 
+static void watch(struct relay *r, bool full)
+{
+	if (r->full == full)
+		return;
+	r->full = full;
+	(void)event_set_mask(&r->readable, full ? 0 : EPOLLIN);
+	/* a plain file is never full, everything else can be watched */
+	if (full && !r->writable.loop)
+		(void)event_add(r->loop, &r->writable, r->to, EPOLLOUT, r->writable.on_ready);
+	else if (r->writable.loop)
+		(void)event_set_mask(&r->writable, full ? EPOLLOUT : 0);
+	if (!full && r->on_flowing)
+		r->on_flowing(r);
+}
+
 static enum event_verb on_ready(struct relay *r)
 {
 	switch (pump(r)) {
@@ -79,19 +133,11 @@ static enum event_verb on_ready(struct relay *r)
 			r->on_end(r);
 		break;
 	case MOVE_FULL:
-		(void)event_set_mask(&r->readable, 0);
-		/* a plain file is never full, everything else can be watched */
-		if (!r->writable.loop)
-			(void)event_add(
-				r->loop, &r->writable, r->to, EPOLLOUT, r->writable.on_ready);
-		else
-			(void)event_set_mask(&r->writable, EPOLLOUT);
+		watch(r, true);
 		break;
 	case MOVE_MORE:
 	case MOVE_EMPTY:
-		if (r->writable.loop)
-			(void)event_set_mask(&r->writable, 0);
-		(void)event_set_mask(&r->readable, EPOLLIN);
+		watch(r, false);
 		break;
 	}
 	return EVENT_CONTINUE;
@@ -107,6 +153,13 @@ static enum event_verb on_writable(struct event_source *s, UNUSED uint32_t event
 	return on_ready(container_of(s, struct relay, writable));
 }
 
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 int relay_start(struct relay *r, struct event_loop *loop, int from_take, int to_take, bool keep_to,
 	void (*on_end)(struct relay *r), void *ctx)
 {
@@ -119,6 +172,8 @@ int relay_start(struct relay *r, struct event_loop *loop, int from_take, int to_
 	r->keep_to = keep_to;
 	r->on_end = on_end;
 	r->ctx = ctx;
+	r->discard = to_take < 0;
+	r->can_splice = is_pipe(from_take) && is_pipe(to_take);
 	r->writable.on_ready = on_writable;
 	rc = event_add(loop, &r->readable, r->from, EPOLLIN, on_readable);
 	if (rc < 0)
@@ -133,12 +188,14 @@ bool relay_active(const struct relay *r)
 
 void relay_flush(struct relay *r)
 {
+	enum move m = MOVE_MORE;
+
 	/* bounded by what a pipe and its reader hold: a writer that keeps up is cut off all the
 	 * same */
-	for (int turn = 0; turn < TURNS && relay_active(r); turn++) {
-		if (pump(r) != MOVE_MORE)
-			return;
-	}
+	for (int turn = 0; turn < TURNS && m == MOVE_MORE && relay_active(r); turn++)
+		m = pump(r);
+	if (m == MOVE_FULL)
+		watch(r, true);
 }
 
 void relay_stop(struct relay *r)
@@ -150,4 +207,5 @@ void relay_stop(struct relay *r)
 		fd_close(&r->to);
 	free(r->rest);
 	r->rest = NULL;
+	r->full = false;
 }

@@ -16,9 +16,13 @@ struct relay {
 	struct event_source writable; /* on `to`, only while it is full */
 	char *rest;                   /* read but not yet taken, NULL most of the time */
 	size_t rest_len, rest_at;
+	bool full;       /* bytes wait for the reader */
+	bool can_splice; /* both are pipes: what comes in bulk is moved, not copied */
+	bool bulk;
 	bool discard; /* `to` is broken: go on reading so that the writer never hangs */
 	bool keep_to; /* at the end leave `to` open: its owner closes it */
 	void (*on_end)(struct relay *r);
+	void (*on_flowing)(struct relay *r); /* may be set: it was full and is not any more */
 	void *ctx;
 };
 
@@ -29,7 +33,8 @@ struct relay {
 	}
 
 /*
- * Starts. Takes both descriptors always (closes them on error). `on_end` is called once from the
+ * Starts. Takes both descriptors always (closes them on error); `to` -EBADF: all is discarded.
+ * `on_end` is called once from the
  * loop, when `from` is at its end and everything is delivered; both descriptors are closed by then
  * (`to` not with keep_to).
  */

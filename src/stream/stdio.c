@@ -6,29 +6,53 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "stream/logfile.h"
+#include "stream/uri.h"
 
-static void drained_one(void *ctx)
+enum { GRACE_SEC = 2 };
+
+bool stdio_drained(const struct stdio *io)
 {
-	struct stdio *io = ctx;
-
-	if (--io->pending == 0 && io->on_drained)
-		io->on_drained(io, io->ctx);
+	return !io->outputs[STDIO_OUT].open && !io->outputs[STDIO_ERR].open &&
+	       !logger_alive(&io->logger);
 }
 
-static void on_out_end(struct relay *r)
+static void tell_if_drained(struct stdio *io)
 {
-	struct stdio *io = r->ctx;
-
-	stream_out_finish(&io->out_stream, drained_one, io);
+	if (!stdio_drained(io))
+		return;
+	event_timer_clear(&io->grace);
+	io->ops->on_drained(io, io->ctx);
 }
 
-static void on_err_end(struct relay *r)
+static void on_output_closed(void *ctx)
 {
-	struct stdio *io = r->ctx;
+	struct stdio_output *o = ctx;
 
-	stream_out_finish(&io->err_stream, drained_one, io);
+	o->open = false;
+	if (o->io->settling) /* the other one has been waited for until now */
+		stdio_settle(o->io);
+	tell_if_drained(o->io);
+}
+
+static void on_output_end(struct relay *r)
+{
+	struct stdio_output *o = r->ctx;
+
+	fifo_out_finish(&o->to, on_output_closed, o);
+}
+
+/* A client that reads again may be about to take the rest. */
+static void on_output_flowing(struct relay *r)
+{
+	struct stdio_output *o = r->ctx;
+
+	if (o->io->settling)
+		stdio_settle(o->io);
 }
 
 /* A pipe of which we keep one end, non-blocking, and the child gets the other. */
@@ -44,24 +68,35 @@ static int make_pipe(bool child_reads, int *ret_ours, int *ret_child, struct err
 	return r < 0 ? err_sysf(err, -r, "stdio pipe") : 0;
 }
 
-static int open_output(struct stdio *io, const char *path, struct stream_out *stream,
-	struct relay *relay, void (*on_end)(struct relay *r), int *child_fd, struct err *err)
+static int begin_relay(struct stdio_output *o, int from_take)
+{
+	int r = relay_start(
+		&o->relay, o->io->loop, from_take, o->to.write_fd, true, on_output_end, o);
+
+	o->relay.on_flowing = on_output_flowing;
+	return r;
+}
+
+static int open_output(
+	struct stdio_output *o, const char *path, bool is_file, int *child_fd, struct err *err)
 {
 	_cleanup_close_ int ours = -EBADF;
 	int r;
 
 	if (str_empty(path))
 		return 0;
-	r = stream_out_open(stream, io->loop, path, err);
+	r = is_file ? logfile_open(path, err) : fifo_out_open(&o->to, o->io->loop, path, err);
 	if (r < 0)
 		return r;
-	io->pending++;
-	if (io->terminal) /* the relay starts when the terminal is there */
+	if (is_file)
+		fifo_out_adopt(&o->to, o->io->loop, r);
+	o->open = true;
+	if (o->io->terminal) /* the relay starts when the terminal is there */
 		return 0;
 	r = make_pipe(false, &ours, child_fd, err);
 	if (r < 0)
 		return r;
-	r = relay_start(relay, io->loop, TAKE_FD(ours), stream->write_fd, true, on_end, io);
+	r = begin_relay(o, TAKE_FD(ours));
 	return r < 0 ? err_sysf(err, -r, "watching stdio") : 0;
 }
 
@@ -72,9 +107,11 @@ static int open_input(struct stdio *io, const char *path, int *child_fd, struct 
 
 	if (str_empty(path))
 		return 0;
-	r = stream_in_open(path, &fifo, &io->in_writer, err);
+	r = fifo_in_open(path, &fifo, &io->in_writer, err);
 	if (r < 0)
 		return r;
+	if (io->in_closed)
+		fd_close(&io->in_writer);
 	if (io->terminal) {
 		io->in_fifo = TAKE_FD(fifo);
 		return 0;
@@ -86,36 +123,141 @@ static int open_input(struct stdio *io, const char *path, int *child_fd, struct 
 	return r < 0 ? err_sysf(err, -r, "watching stdin") : 0;
 }
 
+/* Its pipes have no reader but us now: the process must neither hang nor be killed for it. */
+static void discard(struct stdio_output *o)
+{
+	int r;
+
+	if (o->log_read < 0 || relay_active(&o->relay))
+		return;
+	r = fd_set_nonblock(o->log_read);
+	if (r == 0)
+		r = relay_start(&o->relay, o->io->loop, TAKE_FD(o->log_read), -EBADF, true,
+			on_output_end, o);
+	if (r < 0)
+		log_error("discarding output: %s", strerrordesc_np(-r));
+	else
+		o->open = true;
+}
+
+static void on_logger_ready(struct logger *l, const struct err *why)
+{
+	struct stdio *io = container_of(l, struct stdio, logger);
+
+	if (why)
+		(void)proc_signal(&l->proc, SIGKILL);
+	io->ops->on_ready(io, why, io->ctx);
+}
+
+static void on_logger_ended(struct logger *l, uint32_t status)
+{
+	struct stdio *io = container_of(l, struct stdio, logger);
+
+	if (!io->ended)
+		log_error("logger %s ended with status %u, what its process writes from here on is "
+			  "lost",
+			l->path, status);
+	discard(&io->outputs[STDIO_OUT]);
+	discard(&io->outputs[STDIO_ERR]);
+	tell_if_drained(io);
+}
+
+static const struct logger_ops logger_ops = {on_logger_ready, on_logger_ended};
+
+/* A pipe of which the logger reads. */
+static int make_log_pipe(struct stdio_output *o, int *child_fd, struct err *err)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sysf(err, errno, "stdio pipe");
+	o->log_read = fds[0];
+	o->log_write = fds[1];
+	if (o->io->terminal)
+		return 0;
+	*child_fd = fd_copy(o->log_write);
+	return *child_fd < 0 ? err_sysf(err, -*child_fd, "stdio pipe") : 0;
+}
+
+static int open_logger(struct stdio *io, const struct stdio_paths *paths,
+	const struct stream_uri *uri, int child_fds[3], struct err *err)
+{
+	struct stdio_output *out = &io->outputs[STDIO_OUT], *log_err = &io->outputs[STDIO_ERR];
+	int r = make_log_pipe(out, &child_fds[1], err);
+
+	if (r == 0)
+		r = make_log_pipe(log_err, &child_fds[2], err);
+	if (r == 0)
+		r = logger_start(&io->logger, io->loop, uri, paths->id, paths->ns, out->log_read,
+			log_err->log_read, &logger_ops, err);
+	if (r < 0 || !io->terminal)
+		return r;
+	/* the terminal's relay writes to it; a broken pipe is the relay's to handle */
+	fd_close(&out->log_read);
+	fd_close(&log_err->log_read);
+	r = fd_set_nonblock(out->log_write);
+	if (r < 0)
+		return err_sysf(err, -r, "stdio pipe");
+	fifo_out_adopt(&out->to, io->loop, TAKE_FD(out->log_write));
+	out->open = true;
+	return 0;
+}
+
+/* The scheme is stdout's, for all three. */
+static int open_all(
+	struct stdio *io, const struct stdio_paths *paths, int child_fds[3], struct err *err)
+{
+	_cleanup_(stream_uri_done) struct stream_uri uri = STREAM_URI_INIT;
+	struct stdio_output *out = &io->outputs[STDIO_OUT], *second = &io->outputs[STDIO_ERR];
+	bool is_file;
+	int r = stream_uri_parse(paths->out, &uri, err);
+
+	if (r < 0)
+		return r;
+	if (uri.scheme >= STREAM_BINARY) /* input is not for who logs to a program */
+		return open_logger(io, paths, &uri, child_fds, err);
+	is_file = uri.scheme == STREAM_FILE;
+	r = open_input(io, stream_fifo_path(paths->in), &child_fds[0], err);
+	if (r == 0)
+		r = open_output(out, uri.path, is_file, &child_fds[1], err);
+	if (r < 0 || paths->terminal) /* a terminal has one output */
+		return r;
+	if (is_file)
+		return open_output(second, uri.path, true, &child_fds[2], err);
+	return open_output(second, stream_fifo_path(paths->err), false, &child_fds[2], err);
+}
+
 int stdio_open(struct stdio *io, struct event_loop *loop, const struct stdio_paths *paths,
-	int child_fds[3], void (*on_drained)(struct stdio *io, void *ctx), void *ctx,
-	struct err *err)
+	int child_fds[3], const struct stdio_ops *ops, void *ctx, struct err *err)
 {
 	uint16_t width = io->width, height = io->height; /* ResizePty came before Start */
+	bool in_closed = io->in_closed;                  /* or CloseIO */
 	int r;
 
 	*io = (struct stdio)STDIO_INIT;
 	io->width = width;
 	io->height = height;
+	io->in_closed = in_closed;
 	io->loop = loop;
 	io->terminal = paths->terminal;
+	io->ops = ops;
+	io->ctx = ctx;
+	for (int i = 0; i < STDIO_OUTPUTS; i++)
+		io->outputs[i].io = io;
 	for (int i = 0; i < 3; i++)
 		child_fds[i] = -EBADF;
-	r = open_input(io, paths->in, &child_fds[0], err);
-	if (r == 0)
-		r = open_output(
-			io, paths->out, &io->out_stream, &io->out, on_out_end, &child_fds[1], err);
-	if (r == 0 && !paths->terminal) /* a terminal has one output */
-		r = open_output(
-			io, paths->err, &io->err_stream, &io->err, on_err_end, &child_fds[2], err);
+	r = open_all(io, paths, child_fds, err);
 	if (r < 0) {
 		stdio_done(io);
 		for (int i = 0; i < 3; i++)
 			fd_close(&child_fds[i]);
-		return r;
 	}
-	io->on_drained = on_drained;
-	io->ctx = ctx;
-	return 0;
+	return r;
+}
+
+bool stdio_ready(const struct stdio *io)
+{
+	return io->logger.ready_fd < 0;
 }
 
 static void apply_size(struct stdio *io)
@@ -127,9 +269,25 @@ static void apply_size(struct stdio *io)
 			&ws); /* a terminal that has ended: nobody to tell */
 }
 
+/* The user's own terminal is gone, and so is this one for everybody who has it: SIGHUP, as
+ * containerd's own shim does. What was written before is delivered. */
+static void on_terminal_input_end(struct relay *r)
+{
+	struct stdio *io = r->ctx;
+	struct stdio_output *out = &io->outputs[STDIO_OUT];
+
+	fd_close(&io->console);
+	if (!relay_active(&out->relay))
+		return;
+	relay_flush(&out->relay);
+	relay_stop(&out->relay);
+	on_output_end(&out->relay);
+}
+
 int stdio_attach_console(struct stdio *io, int master_take)
 {
 	_cleanup_close_ int master = master_take, reader = -EBADF, writer = -EBADF;
+	struct stdio_output *out = &io->outputs[STDIO_OUT];
 	int r;
 
 	if (!io->terminal || io->console >= 0)
@@ -144,15 +302,11 @@ int stdio_attach_console(struct stdio *io, int master_take)
 		return reader < 0 ? reader : writer;
 	io->console = TAKE_FD(master);
 	apply_size(io);
-	if (io->out_stream.write_fd >= 0) {
-		r = relay_start(&io->out, io->loop, TAKE_FD(reader), io->out_stream.write_fd, true,
-			on_out_end, io);
-		if (r < 0)
-			return r;
-	}
-	if (io->in_fifo >= 0)
-		r = relay_start(
-			&io->in, io->loop, TAKE_FD(io->in_fifo), TAKE_FD(writer), false, NULL, io);
+	/* read even if nobody wants it: a terminal that is full would stop the process */
+	r = begin_relay(out, TAKE_FD(reader));
+	if (r == 0 && io->in_fifo >= 0)
+		r = relay_start(&io->in, io->loop, TAKE_FD(io->in_fifo), TAKE_FD(writer), false,
+			on_terminal_input_end, io);
 	return r;
 }
 
@@ -167,47 +321,100 @@ void stdio_resize(struct stdio *io, uint32_t width, uint32_t height)
 
 void stdio_close_stdin(struct stdio *io)
 {
+	io->in_closed = true;
 	fd_close(&io->in_writer);
 }
 
 void stdio_process_ended(struct stdio *io)
 {
+	struct stdio_output *out = &io->outputs[STDIO_OUT];
+
+	io->ended = true;
 	relay_stop(&io->in);
 	fd_close(&io->in_fifo);
 	fd_close(&io->in_writer);
 	/* the relay keeps a copy and ends with EIO when the last holder of the slave is gone */
 	fd_close(&io->console);
+	/* a logger sees the end of its pipes when the last holder of them is gone */
+	for (int i = 0; i < STDIO_OUTPUTS; i++)
+		fd_close(&io->outputs[i].log_write);
 	/* ended before it had a terminal: there is nothing to relay */
-	if (io->terminal && io->pending > 0 && !relay_active(&io->out) &&
-		io->out_stream.write_fd >= 0 && !io->out_stream.on_closed)
-		stream_out_finish(&io->out_stream, drained_one, io);
+	if (io->terminal && out->open && !relay_active(&out->relay) && !out->to.on_closed)
+		fifo_out_finish(&out->to, on_output_closed, out);
 }
 
-bool stdio_waits_for_reader(struct stdio *io)
+/* Delivers what can be delivered now; true while bytes of the process wait for the client to read
+ * (or to open) its FIFO. False although not drained: somebody holds the output open and is silent.
+ */
+static bool waits_for_reader(struct stdio *io)
 {
-	relay_flush(&io->out);
-	relay_flush(&io->err);
-	return io->out.rest || io->err.rest || io->out_stream.opened.loop ||
-	       io->err_stream.opened.loop;
+	bool waits = false;
+
+	for (int i = 0; i < STDIO_OUTPUTS; i++) {
+		relay_flush(&io->outputs[i].relay);
+		waits = waits || io->outputs[i].relay.full || io->outputs[i].to.opened.loop;
+	}
+	return waits;
 }
 
-bool stdio_drained(const struct stdio *io)
+static void cut(struct stdio *io)
 {
-	return io->pending == 0;
+	for (int i = 0; i < STDIO_OUTPUTS; i++) {
+		relay_flush(&io->outputs[i].relay);
+		relay_stop(&io->outputs[i].relay);
+		fifo_out_abandon(&io->outputs[i].to);
+		fd_close(&io->outputs[i].log_read);
+		fd_close(&io->outputs[i].log_write);
+		io->outputs[i].open = false;
+	}
+}
+
+static void on_grace_over(struct event_timer *t)
+{
+	struct stdio *io = container_of(t, struct stdio, grace);
+
+	/* who reads late gets everything, until there is a Delete: on_output_flowing() goes on from
+	 * here */
+	if (!io->finishing && waits_for_reader(io))
+		return;
+	cut(io);
+	tell_if_drained(io);
+}
+
+void stdio_settle(struct stdio *io)
+{
+	io->settling = true;
+	if (!io->finishing && (io->outputs[STDIO_OUT].open || io->outputs[STDIO_ERR].open))
+		event_timer_set_in(io->loop, &io->grace, GRACE_SEC * USEC_PER_SEC, on_grace_over);
+}
+
+bool stdio_finish(struct stdio *io)
+{
+	bool waits = waits_for_reader(io);
+
+	if (io->finishing || stdio_drained(io))
+		return stdio_drained(io);
+	io->finishing = true;
+	logger_end(&io->logger);
+	if (waits)
+		event_timer_set_in(io->loop, &io->grace, GRACE_SEC * USEC_PER_SEC, on_grace_over);
+	else
+		cut(io);
+	return stdio_drained(io);
+}
+
+bool stdio_reaped(struct stdio *io, pid_t pid, uint32_t status)
+{
+	return logger_reaped(&io->logger, pid, status);
 }
 
 void stdio_done(struct stdio *io)
 {
-	io->on_drained = NULL;
-	relay_flush(&io->out);
-	relay_flush(&io->err);
+	event_timer_clear(&io->grace);
+	cut(io);
 	relay_stop(&io->in);
-	relay_stop(&io->out);
-	relay_stop(&io->err);
-	stream_out_abandon(&io->out_stream);
-	stream_out_abandon(&io->err_stream);
+	logger_done(&io->logger);
 	fd_close(&io->in_fifo);
 	fd_close(&io->in_writer);
 	fd_close(&io->console);
-	io->pending = 0;
 }
