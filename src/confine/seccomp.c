@@ -27,6 +27,7 @@ struct build {
 	size_t n_archs;
 	uint32_t highest[ENOSYS_ARCHS_MAX];
 	size_t rules;
+	bool notifies;
 };
 
 static void build_done(struct build *b)
@@ -57,6 +58,9 @@ static int read_action(const struct json_ref *object, const char *key, const cha
 	r = json_get_u32(object, errno_key, &errno_ret, err);
 	if (r < 0)
 		return r;
+	/* the specification: "the runtime MUST print an error and fail" */
+	if (r > 0 && !str_eq(name, "SCMP_ACT_ERRNO") && !str_eq(name, "SCMP_ACT_TRACE"))
+		return json_errorf(object, err, "%s: %.64s has no number", errno_key, name);
 	if (errno_ret > 4095)
 		return json_errorf(object, err, "%s: %u is no errno", errno_key, errno_ret);
 	r = seccomp_action(name, errno_ret, ret_action, err);
@@ -188,6 +192,20 @@ static void note_highest(struct build *b, const char *name)
 	}
 }
 
+/* write is how the descriptor leaves the process that the filter is loaded for (runc has the same
+ * limit). */
+static int check_notify(
+	struct build *b, const struct json_ref *entry, char *const *names, struct err *err)
+{
+	for (size_t i = 0; names && names[i]; i++) {
+		if (str_eq(names[i], "write"))
+			return json_errorf(entry, err,
+				"SCMP_ACT_NOTIFY: not for write, with which the agent is told");
+	}
+	b->notifies = true;
+	return 0;
+}
+
 static int add_entry(struct build *b, const struct json_ref *entry, struct err *err)
 {
 	_cleanup_strv_ char **names = NULL;
@@ -200,6 +218,8 @@ static int add_entry(struct build *b, const struct json_ref *entry, struct err *
 		r = read_action(entry, "action", "errnoRet", true, &action, err);
 	if (r >= 0)
 		r = read_args(entry, args, &n, err);
+	if (r >= 0 && action == SCMP_ACT_NOTIFY)
+		r = check_notify(b, entry, names, err);
 	for (size_t i = 0; r >= 0 && names && names[i]; i++) {
 		int nr = seccomp_syscall_resolve_name(names[i]);
 
@@ -305,15 +325,28 @@ static int export(struct build *b, struct confine_seccomp *s, struct err *err)
 	return 0;
 }
 
+/* Without an agent every call that is to be notified would wait for ever. */
+static int check_listener(const struct build *b, const struct json_ref *root, struct err *err)
+{
+	bool path = json_has(root, "listenerPath");
+
+	if (!path && b->notifies)
+		return json_errorf(root, err, "SCMP_ACT_NOTIFY: needs listenerPath");
+	if (!path && json_has(root, "listenerMetadata"))
+		return json_errorf(root, err, "listenerMetadata: needs listenerPath");
+	return 0;
+}
+
 static int build_filter(const struct json_ref *root, struct confine_seccomp *s, struct err *err)
 {
 	_cleanup_(build_done) struct build b = {0};
-	int r;
+	int r = read_action(root, "defaultAction", "defaultErrnoRet", true, &b.default_action, err);
 
-	if (json_has(root, "listenerPath"))
-		return err_setf(err, ERR_UNIMPLEMENTED, ENOSYS,
-			"linux.seccomp.listenerPath: this runtime has no seccomp listener");
-	r = read_action(root, "defaultAction", "defaultErrnoRet", true, &b.default_action, err);
+	if (r >= 0 && b.default_action == SCMP_ACT_NOTIFY)
+		r = json_errorf(root, err,
+			"defaultAction: SCMP_ACT_NOTIFY: not for every call, the agent is told "
+			"with "
+			"some of them");
 	if (r < 0)
 		return r;
 	b.ctx = seccomp_init(b.default_action);
@@ -324,6 +357,10 @@ static int build_filter(const struct json_ref *root, struct confine_seccomp *s, 
 		r = read_flags(root, &s->flags, err);
 	if (r == 0)
 		r = add_entries(&b, root, err);
+	if (r == 0)
+		r = check_listener(&b, root, err);
+	if (b.notifies)
+		s->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	return r < 0 ? r : export(&b, s, err);
 }
 
@@ -349,19 +386,24 @@ int confine_seccomp_compile(
 	return 0;
 }
 
-int confine_seccomp_load(const struct confine_seccomp *s, struct err *err)
+int confine_seccomp_load(const struct confine_seccomp *s, int *ret_listener, struct err *err)
 {
 	struct sock_fprog program = {.len = (unsigned short)s->n, .filter = s->filter};
+	const uint32_t listener = s->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	long r;
 
+	*ret_listener = -EBADF;
 	if (!s->filter)
 		return 0;
 	if (s->n > UINT16_MAX)
 		return err_setf(err, ERR_INVALID, E2BIG, "seccomp program: %zu instructions", s->n);
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s->flags, &program) == 0)
-		return 0;
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s->flags, &program);
 	/* EINVAL: a flag that this kernel does not have; none of them changes what is allowed */
-	if (errno == EINVAL && s->flags &&
-		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
-		return 0;
-	return err_sysf(err, errno, "loading the seccomp filter");
+	if (r < 0 && errno == EINVAL && s->flags != listener)
+		r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listener, &program);
+	if (r < 0)
+		return err_sysf(err, errno, "loading the seccomp filter");
+	if (listener)
+		*ret_listener = (int)r;
+	return 0;
 }

@@ -34,8 +34,9 @@ void confine_seccomp_done(struct confine_seccomp *s);
  * with the default action too, several conditions on one argument are alternatives, without "flags"
  * SPEC_ALLOW is set, and syscalls newer than any that the profile names fail with ENOSYS where the
  * default action is an errno or kill (so that programs fall back). Refused by name with
- * ERR_INVALID: unknown actions, operators, architectures, flags, malformed values; with
- * ERR_UNIMPLEMENTED: listenerPath and SCMP_ACT_NOTIFY. `json` need not be NUL-terminated.
+ * ERR_INVALID: unknown actions, operators, architectures, flags, malformed values, an errno for an
+ * action without one, SCMP_ACT_NOTIFY as the default, for write or without listenerPath. `json`
+ * need not be NUL-terminated.
  */
 int confine_seccomp_compile(
 	const char *json, size_t len, struct confine_seccomp *ret_s, struct err *err);
@@ -52,6 +53,9 @@ int confine_seccomp_get(const char *dir, const char *json, size_t len,
 /*
  * Loads it for the calling thread: needs no_new_privs or CAP_SYS_ADMIN. Last before exec with
  * no_new_privs, before capabilities are dropped without. A kernel that does not know a flag
- * (SPEC_ALLOW, LOG) is asked again without. No filter: success. Async-signal-safe.
+ * (SPEC_ALLOW, LOG, WAIT_KILLABLE_RECV) is asked again without. No filter: success.
+ * Async-signal-safe. *ret_listener: the close-on-exec descriptor on which a profile with
+ * SCMP_ACT_NOTIFY asks, else -EBADF. From then on only write is sure to return before somebody
+ * answers there.
  */
-int confine_seccomp_load(const struct confine_seccomp *s, struct err *err);
+int confine_seccomp_load(const struct confine_seccomp *s, int *ret_listener, struct err *err);

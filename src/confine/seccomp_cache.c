@@ -15,7 +15,7 @@
 #include "base/sha256.h"
 #include "confine/seccomp.h"
 
-enum { CACHE_VERSION = 1, CACHE_MAX = CONFINE_SECCOMP_JSON_MAX + (1 << 20) };
+enum { CACHE_VERSION = 2, CACHE_MAX = CONFINE_SECCOMP_JSON_MAX + (1 << 20) };
 
 struct cache_header {
 	char magic[8];

@@ -20,12 +20,9 @@ int seccomp_action(const char *name, uint32_t errno_ret, uint32_t *ret_action, s
 		{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(errno_ret)},
 		{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
 		{"SCMP_ACT_LOG", SCMP_ACT_LOG},
+		{"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
 	};
 
-	if (str_eq(name, "SCMP_ACT_NOTIFY"))
-		return err_setf(err, ERR_UNIMPLEMENTED, ENOSYS,
-			"seccomp: SCMP_ACT_NOTIFY needs a listener, which this runtime does not "
-			"have");
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		if (str_eq(table[i].name, name)) {
 			*ret_action = table[i].action;
@@ -86,6 +83,7 @@ int seccomp_flag(const char *name, uint32_t *ret_flag, struct err *err)
 		{"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
 		{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
 		{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+		{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1U << 5}, /* Linux 5.19 */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {

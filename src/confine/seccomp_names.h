@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include "base/err.h"
 
-/* "SCMP_ACT_ERRNO" and its errno as one action. ERR_INVALID for an unknown one, ERR_UNIMPLEMENTED
- * for NOTIFY. */
+/* "SCMP_ACT_ERRNO" and its errno as one action. ERR_INVALID for an unknown one. */
 int seccomp_action(const char *name, uint32_t errno_ret, uint32_t *ret_action, struct err *err);
 
 /* "SCMP_CMP_GE". */

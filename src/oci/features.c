@@ -30,11 +30,14 @@ static const char *const mount_options[] = {"async", "atime", "bind", "defaults"
 	"strictatime", "suid", "symfollow", "sync", "unbindable", NULL};
 
 static const char *const seccomp_actions[] = {"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL",
-	"SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE",
-	"SCMP_ACT_TRAP", NULL};
+	"SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY",
+	"SCMP_ACT_TRACE", "SCMP_ACT_TRAP", NULL};
 
 static const char *const seccomp_operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
 	"SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
+
+static const char *const seccomp_flags[] = {"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
+	"SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL};
 
 static const char *const seccomp_archs[] = {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS",
 	"SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
@@ -76,6 +79,8 @@ static int put_seccomp(struct json_object *o)
 	r |= put_list(child, "actions", seccomp_actions);
 	r |= put_list(child, "operators", seccomp_operators);
 	r |= put_list(child, "archs", seccomp_archs);
+	r |= put_list(child, "knownFlags", seccomp_flags);
+	r |= put_list(child, "supportedFlags", seccomp_flags);
 	return json_put_consume(o, "seccomp", child) < 0 ? -ENOMEM : r;
 }
 

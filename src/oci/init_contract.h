@@ -40,6 +40,10 @@ enum init_message_type {
 			  for the log; any number of them before INIT_READY */
 	INIT_PREPARED = 5, /* namespaces and view are there: the hooks of the runtime's namespaces
 			      run now; waiting for INIT_GO_ON. Only when the spec has such hooks */
+	INIT_LISTENER = 6, /* `err.errnum` is the number of its descriptor on which a seccomp filter
+			      asks: for the agent at linux.seccomp.listenerPath. Waiting for
+			      INIT_GO_ON. Written with write(2), the only call that no filter of
+			      such a profile can hold up */
 };
 
 struct init_message {

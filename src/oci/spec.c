@@ -60,6 +60,8 @@ void oci_spec_done(struct oci_spec *spec)
 	(void)strv_free(s->masked_paths);
 	(void)strv_free(s->readonly_paths);
 	free(s->mount_label);
+	free(s->seccomp_listener);
+	free(s->seccomp_metadata);
 	free(s->personality);
 	(void)strv_free(s->personality_flags);
 	*s = (struct oci_spec)OCI_SPEC_INIT;

@@ -245,6 +245,7 @@ struct oci_spec {
 	struct oci_device *devices;
 	size_t n_devices;
 	char *seccomp_json; /* linux.seccomp as JSON text, NULL: no profile */
+	char *seccomp_listener, *seccomp_metadata; /* of it: listenerPath, listenerMetadata */
 	char *rootfs_propagation;
 	char **masked_paths, **readonly_paths;
 	char *mount_label;

@@ -187,6 +187,9 @@ static int check_paths(const struct oci_spec *s, struct err *err)
 
 	if (r == 0)
 		r = check_absolute(s->readonly_paths, "linux.readonlyPaths", err);
+	if (r == 0 && s->seccomp_listener && s->seccomp_listener[0] != '/')
+		r = INVALID(err, "linux.seccomp.listenerPath: \"%.200s\": must be absolute",
+			s->seccomp_listener);
 	for (size_t i = 0; r == 0 && i < s->n_devices; i++) {
 		if (s->devices[i].path[0] != '/')
 			r = INVALID(err, "linux.devices[%zu].path: \"%.200s\": must be absolute", i,

@@ -292,6 +292,18 @@ static int parse_linux_rest(const struct json_ref *linux_, struct oci_spec *spec
 	return oci_resources_fill(&resources, &spec->resources, err);
 }
 
+static int parse_listener(const struct json_ref *linux_, struct oci_spec *spec, struct err *err)
+{
+	static const struct oci_field fields[] = {
+		FIELD(oci_spec, "listenerPath", STR, seccomp_listener),
+		FIELD(oci_spec, "listenerMetadata", STR, seccomp_metadata),
+	};
+	struct json_ref seccomp;
+	int r = json_get_object(linux_, "seccomp", &seccomp, err);
+
+	return r <= 0 ? r : oci_fields_parse(&seccomp, fields, ARRAY_LEN(fields), spec, err);
+}
+
 static int parse_personality(const struct json_ref *linux_, struct oci_spec *spec, struct err *err)
 {
 	static const struct oci_field fields[] = {
@@ -312,6 +324,7 @@ static int parse_linux(const struct json_ref *root, struct oci_spec *spec, struc
 		parse_id_mappings,
 		parse_devices,
 		parse_personality,
+		parse_listener,
 		parse_linux_rest,
 	};
 	struct json_ref linux_;

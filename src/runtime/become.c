@@ -279,10 +279,30 @@ static int step_bounding_set(struct init *in, struct err *err)
 	return confine_caps_bound(&in->plan.caps, err);
 }
 
+/*
+ * Loads the filter; one that asks an agent goes on when the shim has given it the descriptor. The
+ * filter is in force by then: nothing here may be a call that waits for an answer before the agent
+ * can give one.
+ */
+static int load_seccomp(struct init *in, struct err *err)
+{
+	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = INIT_LISTENER};
+	int listener, r = confine_seccomp_load(&in->seccomp, &listener, err);
+	char byte;
+
+	if (r < 0 || listener < 0)
+		return r;
+	msg.err.errnum = listener;
+	if (write(in->control, &msg, sizeof(msg)) != (ssize_t)sizeof(msg) ||
+		read(in->control, &byte, 1) != 1 || byte != INIT_GO_ON)
+		return err_setf(err, ERR_CANCELED, ECANCELED, "the shim is gone");
+	return 0;
+}
+
 /* Without no_new_privs a filter may be loaded only by CAP_SYS_ADMIN: before it goes. */
 static int step_seccomp_early(struct init *in, struct err *err)
 {
-	return in->plan.no_new_privs ? 0 : confine_seccomp_load(&in->seccomp, err);
+	return in->plan.no_new_privs ? 0 : load_seccomp(in, err);
 }
 
 /* ---- the workload's user ---- */
@@ -360,7 +380,7 @@ int become_workload(struct init *in, struct err *err)
 	/* last of all. A filter that forbids the control socket hides the reason when the exec
 	   fails after it: the command was resolved above, so that little is left that can fail. */
 	if (in->plan.no_new_privs) {
-		r = confine_seccomp_load(&in->seccomp, err);
+		r = load_seccomp(in, err);
 		if (r < 0)
 			return r;
 	}

@@ -18,6 +18,7 @@
 #include "shim/container_hooks.h"
 #include "shim/answers.h"
 #include "shim/runtime_client.h"
+#include "shim/seccomp_agent.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
 
@@ -150,6 +151,13 @@ static void handle_message(struct process *p, const struct init_message *msg, in
 		container_process_prepared(p->container, p);
 	} else if (msg->type == INIT_READY && p->state == PROCESS_CREATING) {
 		process_ready(p);
+	} else if (msg->type == INIT_LISTENER) {
+		struct err err = ERR_INIT;
+
+		if (seccomp_agent_tell(p, msg->err.errnum, &err) < 0)
+			process_fail(p, &err);
+		else
+			(void)runtime_go_on(p->control); /* dead: its end arrives by itself */
 	} else if (msg->type == INIT_NOTE) {
 		log_warn("%s: %.*s", process_name(p, name, sizeof(name)),
 			(int)sizeof(msg->err.text), msg->err.text);

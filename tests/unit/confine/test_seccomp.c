@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@ static int compile(const char *json, struct confine_seccomp *s, struct err *err)
 	return confine_seccomp_compile(json, strlen(json), s, err);
 }
 
-/* Loads the profile in a child, makes one call there and returns its errno (0: success). */
-static int errno_under(const char *json, long nr, long arg)
+/* Loads the profile in a child and makes one call there, whose errno (0: success) is the exit
+ * status; returns the child's wait status. */
+static int status_under(const char *json, long nr, long arg)
 {
 	struct confine_seccomp s = CONFINE_SECCOMP_INIT;
 	struct err err = ERR_INIT;
@@ -28,10 +30,11 @@ static int errno_under(const char *json, long nr, long arg)
 	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
+		int listener;
 		long r;
 
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-			confine_seccomp_load(&s, NULL) < 0)
+			confine_seccomp_load(&s, &listener, NULL) < 0)
 			_exit(255);
 		r = syscall(nr, arg, 0, 0);
 		/* not _exit(): LeakSanitizer looks for leaks there, with calls that the profile
@@ -39,8 +42,15 @@ static int errno_under(const char *json, long nr, long arg)
 		(void)syscall(SYS_exit_group, r < 0 ? errno : 0);
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(WIFEXITED(status));
 	confine_seccomp_done(&s);
+	return status;
+}
+
+static int errno_under(const char *json, long nr, long arg)
+{
+	int status = status_under(json, nr, arg);
+
+	cr_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
 
@@ -79,6 +89,71 @@ Test(confine_seccomp, compares_arguments_and_takes_two_of_one_argument_as_altern
 	cr_assert_neq(errno_under(json, SYS_getpgid, 2000000), 42);
 }
 
+Test(confine_seccomp, knows_every_operator)
+{
+	static const struct {
+		const char *op;
+		unsigned value, second;
+		long yes, no;
+	} table[] = {
+		{"SCMP_CMP_NE", 5, 0, 4, 5},
+		{"SCMP_CMP_LT", 5, 0, 4, 5},
+		{"SCMP_CMP_LE", 5, 0, 5, 6},
+		{"SCMP_CMP_EQ", 5, 0, 5, 6},
+		{"SCMP_CMP_GE", 5, 0, 5, 4},
+		{"SCMP_CMP_GT", 5, 0, 6, 5},
+		{"SCMP_CMP_MASKED_EQ", 6, 4, 5, 6},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char json[512];
+
+		(void)snprintf(json, sizeof(json),
+			"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":["
+			"\"getppid\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":99,\"args\":[{"
+			"\"index\":0,\"value\":%u,\"valueTwo\":%u,\"op\":\"%s\"}]}]}",
+			table[i].value, table[i].second, table[i].op);
+		cr_expect_eq(errno_under(json, SYS_getppid, table[i].yes), 99, "%s", table[i].op);
+		cr_expect_eq(errno_under(json, SYS_getppid, table[i].no), 0, "%s", table[i].op);
+	}
+}
+
+Test(confine_seccomp, knows_every_action)
+{
+	static const struct {
+		const char *action;
+		int signal, errnum;
+	} table[] = {
+		{"\"SCMP_ACT_ALLOW\"", 0, 0},
+		{"\"SCMP_ACT_LOG\"", 0, 0},
+		{"\"SCMP_ACT_ERRNO\"", 0, EPERM},
+		{"\"SCMP_ACT_ERRNO\",\"errnoRet\":38", 0, ENOSYS},
+		{"\"SCMP_ACT_TRACE\",\"errnoRet\":7", 0, ENOSYS}, /* no tracer is there */
+		{"\"SCMP_ACT_TRAP\"", SIGSYS, 0},
+		{"\"SCMP_ACT_KILL\"", SIGSYS, 0},
+		{"\"SCMP_ACT_KILL_THREAD\"", SIGSYS, 0},
+		{"\"SCMP_ACT_KILL_PROCESS\"", SIGSYS, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char json[256];
+		int status;
+
+		/* ALLOW is what happens anyway, in the first row */
+		(void)snprintf(json, sizeof(json),
+			"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":["
+			"\"getppid\"],\"action\":%s}]}",
+			table[i].action);
+		status = status_under(json, SYS_getppid, 0);
+		if (table[i].signal)
+			cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == table[i].signal, "%s",
+				table[i].action);
+		else
+			cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == table[i].errnum, "%s",
+				table[i].action);
+	}
+}
+
 Test(confine_seccomp, leaves_out_names_it_does_not_know)
 {
 	static const char json[] =
@@ -98,9 +173,18 @@ Test(confine_seccomp, refuses_by_name)
 	} cases[] = {
 		{"{}", "defaultAction", ERR_INVALID},
 		{"{\"defaultAction\":\"SCMP_ACT_FOO\"}", "SCMP_ACT_FOO", ERR_INVALID},
-		{"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "SCMP_ACT_NOTIFY", ERR_UNIMPLEMENTED},
-		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}", "listenerPath",
-			ERR_UNIMPLEMENTED},
+		{"{\"defaultAction\":\"SCMP_ACT_NOTIFY\",\"listenerPath\":\"/x\"}",
+			"defaultAction: SCMP_ACT_NOTIFY", ERR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\",\"syscalls\":[{"
+		 "\"names\":[\"read\",\"write\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+			"syscalls[0]: SCMP_ACT_NOTIFY: not for write", ERR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],"
+		 "\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+			"SCMP_ACT_NOTIFY: needs listenerPath", ERR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerMetadata\":\"x\"}",
+			"listenerMetadata: needs listenerPath", ERR_INVALID},
+		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}",
+			"defaultErrnoRet: SCMP_ACT_ALLOW has no number", ERR_INVALID},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_VAX\"]}",
 			"SCMP_ARCH_VAX", ERR_INVALID},
 		{"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"FAST\"]}", "FAST",
