@@ -79,6 +79,52 @@ int cgroup_plan(const struct cgroup_host *host, const struct cgroup_path *path,
 	return 0;
 }
 
+/* Hierarchies that systemd makes directories in itself (v1), as soon as a unit is delegated. */
+static bool is_systemds(const struct cgroup_dir *d)
+{
+	const uint32_t its = CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_MEMORY) |
+			     CGROUP_BIT(CGROUP_DEVICES) | CGROUP_BIT(CGROUP_BLKIO) |
+			     CGROUP_BIT(CGROUP_PIDS);
+
+	return d->v2 || d->controllers == 0 || (d->controllers & its);
+}
+
+int cgroup_delegate(struct cgroup *cg, struct err *err)
+{
+	for (size_t i = 0; i < cg->n; i++) {
+		struct cgroup_dir *d = &cg->dirs[i];
+		char *below;
+
+		if (is_systemds(d))
+			d->keep = (size_t)(strrchr(d->path, '/') - d->path);
+		if (d->v2 || !(d->controllers & CGROUP_BIT(CGROUP_DEVICES)))
+			continue;
+		if (str_printf(&below, "%s/" CGROUP_WORKLOAD, d->path) < 0)
+			return err_sysf(err, ENOMEM, "cgroup");
+		free(d->path);
+		d->path = below;
+	}
+	return 0;
+}
+
+void cgroup_refresh(struct cgroup *cg)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < cg->n; i++) {
+		struct cgroup_dir *d = &cg->dirs[i];
+
+		if (access(d->path, F_OK) < 0) {
+			free(d->path);
+			continue;
+		}
+		if (d->v2)
+			cgroup_dir_probe(d);
+		cg->dirs[n++] = *d;
+	}
+	cg->n = n;
+}
+
 int cgroup_to_strv(const struct cgroup *cg, char ***ret_dirs)
 {
 	_cleanup_strv_ char **v = NULL;

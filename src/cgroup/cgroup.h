@@ -50,6 +50,16 @@ void cgroup_done(struct cgroup *cg);
 int cgroup_plan(const struct cgroup_host *host, const struct cgroup_path *path,
 	struct cgroup *ret_cg, struct err *err);
 
+/* The level of v1 device rules below a scope: see cgroup_delegate. */
+#define CGROUP_WORKLOAD "workload"
+
+/*
+ * Makes a fresh plan that of a scope which systemd will start: the slices above are systemd's and
+ * stay. At every daemon-reload systemd writes its own rules to a scope's devices directory of v1;
+ * there the workload lies one level below, which is ours alone. -ENOMEM.
+ */
+int cgroup_delegate(struct cgroup *cg, struct err *err);
+
 /*
  * The record of it: one string per directory, which cgroup_from_strv reads. The string is a valid
  * path; "/./" stands in it between what was there before and what is ours to remove (as rsync -R
@@ -73,6 +83,16 @@ int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err);
  * may be NULL. On any other error what was made is removed again.
  */
 int cgroup_create(struct cgroup *cg, char ***notes, struct err *err);
+
+/*
+ * The same for a scope that systemd has just started with the calling process in it: directories
+ * may be there, and the caller may be in them.
+ */
+int cgroup_create_inside(struct cgroup *cg, char ***notes, struct err *err);
+
+/* What another process made of the plan: directories that it left out are dropped, and the
+ * controllers of v2 become known. */
+void cgroup_refresh(struct cgroup *cg);
 
 /* Whether a controller works in this cgroup; *ret_dir (may be NULL) is the index of its directory.
  */

@@ -125,18 +125,34 @@ static int make_levels(const struct cgroup_dir *d)
 	return r == -EEXIST;
 }
 
-static int make_dir(struct cgroup_dir *d, bool alone, struct err *err)
+/* 1: nobody is in it, or (`inside`) only the caller. */
+static int is_free(const struct cgroup_dir *d, bool inside, struct err *err)
+{
+	struct cgroup one = {.dirs = {*d}, .n = 1};
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t n = 0;
+	int r = cgroup_is_empty(&one, err);
+
+	if (r != 0 || !inside)
+		return r;
+	r = cgroup_pids(&one, &pids, &n, err);
+	return r < 0 ? r : n == 1 && pids[0] == getpid();
+}
+
+static int make_dir(struct cgroup_dir *d, bool alone, bool inside, struct err *err)
 {
 	int r = -ENOENT;
 
-	for (unsigned i = 0; r == -ENOENT && i < MKDIR_TRIES; i++)
+	for (unsigned i = 0; r == -ENOENT && i < MKDIR_TRIES; i++) {
 		r = make_levels(d);
+		/* a slice that systemd was believed to have made here, and has not */
+		if (r == -ENOENT && inside)
+			(void)file_mkdir_p(d->path, 0755);
+	}
 	if (r < 0)
 		return err_sysf(err, -r, "making the cgroup %s", d->path);
 	if (r > 0) { /* left over, or made in advance: never start in a frozen one */
-		struct cgroup one = {.dirs = {*d}, .n = 1};
-
-		r = cgroup_is_empty(&one, err);
+		r = is_free(d, inside, err);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -151,7 +167,11 @@ static int make_dir(struct cgroup_dir *d, bool alone, struct err *err)
 		if (alone)
 			enable_chain(d->path);
 		cgroup_dir_probe(d);
-	} else if (d->controllers & CGROUP_BIT(CGROUP_CPUSET)) {
+		return 0;
+	}
+	if (d->controllers == 0) /* from a record, when there was no directory to look at */
+		cgroup_dir_probe(d);
+	if (d->controllers & CGROUP_BIT(CGROUP_CPUSET)) {
 		r = cpuset_inherit(d->path, "cpuset.cpus", CPUSET_DEPTH);
 		if (r == 0)
 			r = cpuset_inherit(d->path, "cpuset.mems", CPUSET_DEPTH);
@@ -162,12 +182,14 @@ static int make_dir(struct cgroup_dir *d, bool alone, struct err *err)
 }
 
 /* Names what goes with a directory that could not be made. */
-static int note_lost(const struct cgroup_dir *d, char ***notes)
+static int note_lost(const struct cgroup_dir *d, bool inside, char ***notes)
 {
 	int r = 0;
 
 	if (!notes)
 		return 0;
+	if (d->controllers == 0 && inside) /* from a record: what it is is not known */
+		return strv_append(notes, d->path);
 	if (d->controllers == 0)
 		return strv_append(notes, d->v2 ? "cgroup2" : "name=systemd");
 	for (unsigned c = 0; r == 0 && c < _CGROUP_CONTROLLER_MAX; c++)
@@ -176,14 +198,14 @@ static int note_lost(const struct cgroup_dir *d, char ***notes)
 	return r;
 }
 
-static int create_all(struct cgroup *cg, char ***notes, size_t *done, struct err *err)
+static int create_all(struct cgroup *cg, bool inside, char ***notes, size_t *done, struct err *err)
 {
 	while (*done < cg->n) {
 		struct cgroup_dir *d = &cg->dirs[*done];
-		int r = make_dir(d, cg->n == 1, err);
+		int r = make_dir(d, cg->n == 1, inside, err);
 
 		if (r == -EROFS || r == -EPERM || r == -EACCES) {
-			r = note_lost(d, notes);
+			r = note_lost(d, inside, notes);
 			if (r < 0)
 				return err_sysf(err, -r, "%s", d->path);
 			free(d->path);
@@ -198,10 +220,10 @@ static int create_all(struct cgroup *cg, char ***notes, size_t *done, struct err
 	return 0;
 }
 
-int cgroup_create(struct cgroup *cg, char ***notes, struct err *err)
+static int create(struct cgroup *cg, bool inside, char ***notes, struct err *err)
 {
 	size_t done = 0;
-	int r = create_all(cg, notes, &done, err);
+	int r = create_all(cg, inside, notes, &done, err);
 
 	if (r < 0) {
 		struct cgroup made = *cg;
@@ -211,6 +233,16 @@ int cgroup_create(struct cgroup *cg, char ***notes, struct err *err)
 		(void)cgroup_remove(&made, NULL);
 	}
 	return r;
+}
+
+int cgroup_create(struct cgroup *cg, char ***notes, struct err *err)
+{
+	return create(cg, false, notes, err);
+}
+
+int cgroup_create_inside(struct cgroup *cg, char ***notes, struct err *err)
+{
+	return create(cg, true, notes, err);
 }
 
 /* The parents that are ours, as far as they are empty. */

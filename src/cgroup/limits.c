@@ -196,7 +196,8 @@ int cgroup_limit_refused(
 	return err_sysf(err, -r, "writing \"%s\" to %s/%s", value, dir, file);
 }
 
-static int put(const struct cgroup_dir *d, const struct limit_file *f, const char *value, int64_t v)
+static int put(const struct limit_writer *w, const struct cgroup_dir *d, const struct limit_file *f,
+	const char *value, int64_t v)
 {
 	int r = -ENOENT;
 
@@ -204,19 +205,19 @@ static int put(const struct cgroup_dir *d, const struct limit_file *f, const cha
 		char plain[VALUE_MAX];
 
 		(void)snprintf(plain, sizeof(plain), "%" PRId64, v);
-		r = cgroup_file_put(d->path, f->bfq, plain);
+		r = w->put(w->ctx, d, f->bfq, plain);
 	}
-	return r == -ENOENT ? cgroup_file_put(d->path, f->file, value) : r;
+	return r == -ENOENT ? w->put(w->ctx, d, f->file, value) : r;
 }
 
 /*
  * One row. *again is set when the kernel said EINVAL or EBUSY: the value may only be wrong beside
  * another one that is not written yet (a quota against a period, a limit against memory+swap).
  */
-static int apply_row(const struct cgroup *cg, const struct limit_row *row,
-	const struct cgroup_limits *l, char ***notes, bool *again, struct err *err)
+static int apply_row(const struct limit_writer *w, const struct limit_row *row,
+	const struct cgroup_limits *l, bool *again, struct err *err)
 {
-	const struct cgroup_dir *d = cgroup_limit_dir(cg, row->v1.controller, false);
+	const struct cgroup_dir *d = cgroup_limit_dir(w->cg, row->v1.controller, false);
 	const struct limit_file *f = &row->v1;
 	limit_format_fn *format;
 	char value[VALUE_MAX];
@@ -224,7 +225,7 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 
 	if (!d) {
 		f = &row->v2;
-		d = f->format ? cgroup_limit_dir(cg, f->controller, true) : NULL;
+		d = f->format ? cgroup_limit_dir(w->cg, f->controller, true) : NULL;
 	}
 	/* also for the host that has it not: "nothing to write" is nothing to complain about */
 	format = f->format ? f->format : row->v1.format;
@@ -237,10 +238,10 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 			"limit %s: %" PRId64 " does not go with the other limits", row->name,
 			l->value[row->which]);
 	if (!d)
-		return cgroup_limit_note(notes, row->name, err);
-	r = put(d, f, value, l->value[row->which]);
+		return cgroup_limit_note(w->notes, row->name, err);
+	r = put(w, d, f, value, l->value[row->which]);
 	if (r == -ENOENT)
-		return cgroup_limit_note(notes, row->name, err);
+		return cgroup_limit_note(w->notes, row->name, err);
 	if ((r == -EINVAL || r == -EBUSY) && again) {
 		*again = true;
 		return 0;
@@ -248,7 +249,7 @@ static int apply_row(const struct cgroup *cg, const struct limit_row *row,
 	return r < 0 ? cgroup_limit_refused(r, d->path, f->file, value, err) : 0;
 }
 
-/* A file of v2 with one or two numbers in it; "max" is -1. Returns how many there are. */
+/* A file with one or two numbers in it; "max" is -1. Returns how many there are. */
 static int read_numbers(const struct cgroup_dir *d, const char *file, int64_t v[2])
 {
 	_cleanup_free_ char *text = NULL;
@@ -260,23 +261,28 @@ static int read_numbers(const struct cgroup_dir *d, const char *file, int64_t v[
 		return 0;
 	for (char *w = strtok_r(text, " \n", &save); w && n < 2; w = strtok_r(NULL, " \n", &save)) {
 		v[n] = -1;
-		if (!str_eq(w, "max") && num_parse_i64(w, 0, INT64_MAX, &v[n]) < 0)
+		if (!str_eq(w, "max") && num_parse_i64(w, -1, INT64_MAX, &v[n]) < 0)
 			return n;
 		n++;
 	}
 	return n;
 }
 
-/* v2 has two numbers in one file, or needs one to compute the other: what the caller leaves as it
- * is, is read. */
+/* v2 has two numbers in one file, or needs one to compute the other, as systemd's properties do:
+ * what the caller leaves as it is, is read. */
 static void complete_pairs(const struct cgroup *cg, struct cgroup_limits *l)
 {
-	const struct cgroup_dir *cpu = cgroup_limit_dir(cg, CGROUP_CPU, true),
+	const struct cgroup_dir *v1 = cgroup_limit_dir(cg, CGROUP_CPU, false),
+				*cpu = cgroup_limit_dir(cg, CGROUP_CPU, true),
 				*memory = cgroup_limit_dir(cg, CGROUP_MEMORY, true);
 	bool quota = cgroup_limits_has(l, CGROUP_CPU_QUOTA) && l->value[CGROUP_CPU_QUOTA] != 0,
 	     period = cgroup_limits_has(l, CGROUP_CPU_PERIOD) && l->value[CGROUP_CPU_PERIOD] != 0;
 	int64_t v[2];
 
+	if (v1 && quota && !period && read_numbers(v1, "cpu.cfs_period_us", v) == 1)
+		cgroup_limits_set(l, CGROUP_CPU_PERIOD, v[0]);
+	if (v1 && period && !quota && read_numbers(v1, "cpu.cfs_quota_us", v) == 1)
+		cgroup_limits_set(l, CGROUP_CPU_QUOTA, v[0]);
 	if (cpu && quota != period && read_numbers(cpu, "cpu.max", v) == 2) {
 		if (!quota)
 			cgroup_limits_set(l, CGROUP_CPU_QUOTA, v[0]);
@@ -290,10 +296,11 @@ static void complete_pairs(const struct cgroup *cg, struct cgroup_limits *l)
 }
 
 int cgroup_limits_apply_numbers(
-	const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes, struct err *err)
+	const struct limit_writer *w, const struct cgroup_limits *limits, struct err *err)
 {
 	struct cgroup_limits copy = *limits, *l = &copy;
 	bool again[ARRAY_LEN(rows)] = {false}, own_swap = false;
+	struct limit_writer silent = *w;
 	int r = 0;
 
 	/* no memory limit and no word about swap: no limit of both together either (as runc) */
@@ -303,24 +310,59 @@ int cgroup_limits_apply_numbers(
 		own_swap = true; /* nobody asked, so nobody is told that it cannot be had */
 	}
 
-	complete_pairs(cg, l);
+	silent.notes = NULL;
+	complete_pairs(w->cg, l);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++)
 		if (cgroup_limits_has(l, rows[i].which))
-			r = apply_row(cg, &rows[i], l,
-				own_swap && rows[i].which == CGROUP_MEMORY_SWAP ? NULL : notes,
-				&again[i], err);
+			r = apply_row(own_swap && rows[i].which == CGROUP_MEMORY_SWAP ? &silent : w,
+				&rows[i], l, &again[i], err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(rows); i++)
 		if (again[i])
-			r = apply_row(cg, &rows[i], l, notes, NULL, err);
+			r = apply_row(w, &rows[i], l, NULL, err);
 	return r;
+}
+
+/* The writer of cgroup_limits_apply. */
+static int put_file(void *ctx, const struct cgroup_dir *d, const char *file, const char *value)
+{
+	(void)ctx;
+	return cgroup_file_put(d->path, file, value);
+}
+
+static int apply(const struct limit_writer *w, const struct cgroup_limits *limits, struct err *err)
+{
+	int r = cgroup_limits_apply_numbers(w, limits, err);
+
+	if (r == 0 && limits->memory_kernel)
+		r = cgroup_limit_note(w->notes, "memory.kernel", err);
+	return r < 0 ? r : cgroup_limits_apply_lists(w, limits, err);
 }
 
 int cgroup_limits_apply(
 	const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes, struct err *err)
 {
-	int r = cgroup_limits_apply_numbers(cg, limits, notes, err);
+	const struct limit_writer w = {.cg = cg, .put = put_file, .notes = notes};
 
-	if (r == 0 && limits->memory_kernel)
-		r = cgroup_limit_note(notes, "memory.kernel", err);
-	return r < 0 ? r : cgroup_limits_apply_lists(cg, limits, notes, err);
+	return apply(&w, limits, err);
+}
+
+struct visitor {
+	cgroup_limits_visit_fn *fn;
+	void *ctx;
+};
+
+static int visit_file(void *ctx, const struct cgroup_dir *d, const char *file, const char *value)
+{
+	const struct visitor *v = ctx;
+
+	return v->fn(v->ctx, d->v2, file, value);
+}
+
+int cgroup_limits_visit(const struct cgroup *cg, const struct cgroup_limits *limits,
+	cgroup_limits_visit_fn *fn, void *ctx, struct err *err)
+{
+	struct visitor v = {fn, ctx};
+	const struct limit_writer w = {.cg = cg, .put = visit_file, .ctx = &v};
+
+	return apply(&w, limits, err);
 }

@@ -114,6 +114,14 @@ static inline bool cgroup_limits_has(const struct cgroup_limits *l, enum cgroup_
 int cgroup_limits_apply(const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes,
 	struct err *err);
 
+/* 0, -ENOENT when `file` means nothing to the visitor (another file may stand in for it), or
+ * -errno, which ends the visit. */
+typedef int cgroup_limits_visit_fn(void *ctx, bool v2, const char *file, const char *value);
+
+/* Tells each file and value that cgroup_limits_apply would write, and writes nothing. */
+int cgroup_limits_visit(const struct cgroup *cg, const struct cgroup_limits *limits,
+	cgroup_limits_visit_fn *fn, void *ctx, struct err *err);
+
 /* cpu.shares (2…262144) as cpu.weight (1…10000): linear, as kubelet and runc before 1.3.2 do. 0 for
  * 0. */
 uint64_t cgroup_weight_from_shares(uint64_t shares);

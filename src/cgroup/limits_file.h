@@ -8,6 +8,15 @@
 
 enum { CGROUP_VALUE_MAX = 128 };
 
+/* Where limits go: to the files of a cgroup, or to somebody who wants to know. */
+struct limit_writer {
+	const struct cgroup *cg;
+	/* 0, -ENOENT: there is no such file, or -errno */
+	int (*put)(void *ctx, const struct cgroup_dir *d, const char *file, const char *value);
+	void *ctx;
+	char ***notes; /* NULL: not wanted */
+};
+
 /* The directory in which one version's controller works, or NULL. */
 const struct cgroup_dir *cgroup_limit_dir(
 	const struct cgroup *cg, enum cgroup_controller c, bool v2);
@@ -23,7 +32,7 @@ int cgroup_limit_refused(
 uint64_t cgroup_io_weight(uint64_t weight);
 
 /* The parts of cgroup_limits_apply: numbers of one file each, and everything that is a list. */
-int cgroup_limits_apply_numbers(const struct cgroup *cg, const struct cgroup_limits *limits,
-	char ***notes, struct err *err);
-int cgroup_limits_apply_lists(const struct cgroup *cg, const struct cgroup_limits *limits,
-	char ***notes, struct err *err);
+int cgroup_limits_apply_numbers(
+	const struct limit_writer *w, const struct cgroup_limits *limits, struct err *err);
+int cgroup_limits_apply_lists(
+	const struct limit_writer *w, const struct cgroup_limits *limits, struct err *err);

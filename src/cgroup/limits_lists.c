@@ -10,18 +10,18 @@
 enum { VALUE_MAX = CGROUP_VALUE_MAX, UNIFIED_KEY_MAX = 128, RDMA_NAME_MAX = 64 };
 
 /* A file of the same name in both versions. */
-static int apply_cpuset(const struct cgroup *cg, const char *file, const char *value, char ***notes,
-	struct err *err)
+static int apply_cpuset(
+	const struct limit_writer *w, const char *file, const char *value, struct err *err)
 {
 	size_t i;
 	int r;
 
 	if (str_empty(value))
 		return 0;
-	if (!cgroup_has(cg, CGROUP_CPUSET, &i))
-		return cgroup_limit_note(notes, file, err);
-	r = cgroup_file_put(cg->dirs[i].path, file, value);
-	return r < 0 ? cgroup_limit_refused(r, cg->dirs[i].path, file, value, err) : 0;
+	if (!cgroup_has(w->cg, CGROUP_CPUSET, &i))
+		return cgroup_limit_note(w->notes, file, err);
+	r = w->put(w->ctx, &w->cg->dirs[i], file, value);
+	return r < 0 ? cgroup_limit_refused(r, w->cg->dirs[i].path, file, value, err) : 0;
 }
 
 /* "2MB", "1GB", "64KB": it becomes a part of a file name. */
@@ -34,7 +34,7 @@ static bool is_page_size(const char *s)
 }
 
 static int apply_hugetlb(
-	const struct cgroup *cg, const struct cgroup_hugetlb *h, char ***notes, struct err *err)
+	const struct limit_writer *w, const struct cgroup_hugetlb *h, struct err *err)
 {
 	char file[64], reserved[64], value[VALUE_MAX];
 	const char *suffix;
@@ -46,19 +46,19 @@ static int apply_hugetlb(
 			h->page_size);
 	(void)snprintf(value, sizeof(value), "%" PRIu64, h->limit);
 	(void)snprintf(file, sizeof(file), "hugetlb.%s", h->page_size);
-	if (!cgroup_has(cg, CGROUP_HUGETLB, &i))
-		return cgroup_limit_note(notes, file, err);
-	suffix = cg->dirs[i].v2 ? "max" : "limit_in_bytes";
+	if (!cgroup_has(w->cg, CGROUP_HUGETLB, &i))
+		return cgroup_limit_note(w->notes, file, err);
+	suffix = w->cg->dirs[i].v2 ? "max" : "limit_in_bytes";
 	(void)snprintf(file, sizeof(file), "hugetlb.%s.%s", h->page_size, suffix);
 	(void)snprintf(reserved, sizeof(reserved), "hugetlb.%s.rsvd.%s", h->page_size, suffix);
-	r = cgroup_file_put(cg->dirs[i].path, file, value);
+	r = w->put(w->ctx, &w->cg->dirs[i], file, value);
 	if (r == -ENOENT)
-		return cgroup_limit_note(notes, file, err);
+		return cgroup_limit_note(w->notes, file, err);
 	if (r < 0)
-		return cgroup_limit_refused(r, cg->dirs[i].path, file, value, err);
-	r = cgroup_file_put(cg->dirs[i].path, reserved, value); /* not before Linux 5.7 */
+		return cgroup_limit_refused(r, w->cg->dirs[i].path, file, value, err);
+	r = w->put(w->ctx, &w->cg->dirs[i], reserved, value); /* not before Linux 5.7 */
 	if (r < 0 && r != -ENOENT)
-		return cgroup_limit_refused(r, cg->dirs[i].path, reserved, value, err);
+		return cgroup_limit_refused(r, w->cg->dirs[i].path, reserved, value, err);
 	return 0;
 }
 
@@ -72,17 +72,17 @@ static bool is_unified_key(const char *key)
 }
 
 static int apply_unified(
-	const struct cgroup *cg, const struct cgroup_unified *u, char ***notes, struct err *err)
+	const struct limit_writer *w, const struct cgroup_unified *u, struct err *err)
 {
-	const struct cgroup_dir *d = cg->n > 0 ? &cg->dirs[cg->n - 1] : NULL;
+	const struct cgroup_dir *d = w->cg->n > 0 ? &w->cg->dirs[w->cg->n - 1] : NULL;
 	int r;
 
 	if (!is_unified_key(u->key))
 		return err_setf(err, ERR_INVALID, EINVAL,
 			"linux.resources.unified: \"%.*s\" is no limit of cgroup v2",
 			UNIFIED_KEY_MAX, u->key);
-	for (size_t i = 0; i < cg->n; i++)
-		if (!cg->dirs[i].v2)
+	for (size_t i = 0; i < w->cg->n; i++)
+		if (!w->cg->dirs[i].v2)
 			return err_setf(err, ERR_PRECONDITION, EOPNOTSUPP,
 				"linux.resources.unified: \"%s\" is a file of cgroup v2, and this "
 				"host "
@@ -90,10 +90,10 @@ static int apply_unified(
 				"systemd.unified_cgroup_hierarchy=1",
 				u->key);
 	if (!d)
-		return cgroup_limit_note(notes, u->key, err);
-	r = cgroup_file_put(d->path, u->key, u->value);
+		return cgroup_limit_note(w->notes, u->key, err);
+	r = w->put(w->ctx, d, u->key, u->value);
 	if (r == -ENOENT)
-		return cgroup_limit_note(notes, u->key, err);
+		return cgroup_limit_note(w->notes, u->key, err);
 	return r < 0 ? cgroup_limit_refused(r, d->path, u->key, u->value, err) : 0;
 }
 
@@ -130,31 +130,31 @@ static void format_block(const struct block_row *row, const struct cgroup_block_
 			out, VALUE_MAX, "%" PRIu32 ":%" PRIu32 " %s", b->major, b->minor, number);
 }
 
-static int apply_block(const struct cgroup *cg, const struct block_row *row,
-	const struct cgroup_block_value *b, char ***notes, struct err *err)
+static int apply_block(const struct limit_writer *w, const struct block_row *row,
+	const struct cgroup_block_value *b, struct err *err)
 {
-	const struct cgroup_dir *d = cgroup_limit_dir(cg, CGROUP_BLKIO, false);
+	const struct cgroup_dir *d = cgroup_limit_dir(w->cg, CGROUP_BLKIO, false);
 	const char *file = row->v1, *bfq = row->v1_bfq;
 	char value[VALUE_MAX];
 	int r = -ENOENT;
 
 	if (!d) {
-		d = cgroup_limit_dir(cg, CGROUP_IO, true);
+		d = cgroup_limit_dir(w->cg, CGROUP_IO, true);
 		file = row->v2;
 		bfq = row->v2_bfq;
 	}
 	if (!d)
-		return cgroup_limit_note(notes, row->name, err);
+		return cgroup_limit_note(w->notes, row->name, err);
 	if (bfq) {
 		format_block(row, b, d->v2, true, value);
-		r = cgroup_file_put(d->path, bfq, value);
+		r = w->put(w->ctx, d, bfq, value);
 	}
 	if (r == -ENOENT) {
 		format_block(row, b, d->v2, false, value);
-		r = cgroup_file_put(d->path, file, value);
+		r = w->put(w->ctx, d, file, value);
 	}
 	if (r == -ENOENT)
-		return cgroup_limit_note(notes, row->name, err);
+		return cgroup_limit_note(w->notes, row->name, err);
 	return r < 0 ? cgroup_limit_refused(r, d->path, file, value, err) : 0;
 }
 
@@ -180,8 +180,7 @@ static void format_count(char out[32], int64_t n)
 }
 
 /* The same file in both versions. */
-static int apply_rdma(
-	const struct cgroup *cg, const struct cgroup_rdma *rdma, char ***notes, struct err *err)
+static int apply_rdma(const struct limit_writer *w, const struct cgroup_rdma *rdma, struct err *err)
 {
 	char value[VALUE_MAX + RDMA_NAME_MAX], handles[32], objects[32];
 	size_t i;
@@ -191,33 +190,33 @@ static int apply_rdma(
 		return err_setf(err, ERR_INVALID, EINVAL,
 			"linux.resources.rdma: \"%.*s\" is no name of a device", RDMA_NAME_MAX,
 			rdma->device);
-	if (!cgroup_has(cg, CGROUP_RDMA, &i))
-		return cgroup_limit_note(notes, "rdma", err);
+	if (!cgroup_has(w->cg, CGROUP_RDMA, &i))
+		return cgroup_limit_note(w->notes, "rdma", err);
 	format_count(handles, rdma->handles);
 	format_count(objects, rdma->objects);
 	(void)snprintf(value, sizeof(value), "%s hca_handle=%s hca_object=%s", rdma->device,
 		handles, objects);
-	r = cgroup_file_put(cg->dirs[i].path, "rdma.max", value);
+	r = w->put(w->ctx, &w->cg->dirs[i], "rdma.max", value);
 	if (r == -ENOENT)
-		return cgroup_limit_note(notes, "rdma", err);
-	return r < 0 ? cgroup_limit_refused(r, cg->dirs[i].path, "rdma.max", value, err) : 0;
+		return cgroup_limit_note(w->notes, "rdma", err);
+	return r < 0 ? cgroup_limit_refused(r, w->cg->dirs[i].path, "rdma.max", value, err) : 0;
 }
 
 int cgroup_limits_apply_lists(
-	const struct cgroup *cg, const struct cgroup_limits *limits, char ***notes, struct err *err)
+	const struct limit_writer *w, const struct cgroup_limits *limits, struct err *err)
 {
-	int r = apply_cpuset(cg, "cpuset.cpus", limits->cpus, notes, err);
+	int r = apply_cpuset(w, "cpuset.cpus", limits->cpus, err);
 
 	if (r == 0)
-		r = apply_cpuset(cg, "cpuset.mems", limits->mems, notes, err);
+		r = apply_cpuset(w, "cpuset.mems", limits->mems, err);
 	for (size_t i = 0; r == 0 && i < limits->n_hugetlb; i++)
-		r = apply_hugetlb(cg, &limits->hugetlb[i], notes, err);
+		r = apply_hugetlb(w, &limits->hugetlb[i], err);
 	for (size_t k = 0; k < _CGROUP_BLOCK_MAX; k++)
 		for (size_t i = 0; r == 0 && i < limits->block[k].n; i++)
-			r = apply_block(cg, &block_rows[k], &limits->block[k].v[i], notes, err);
+			r = apply_block(w, &block_rows[k], &limits->block[k].v[i], err);
 	for (size_t i = 0; r == 0 && i < limits->n_rdma; i++)
-		r = apply_rdma(cg, &limits->rdma[i], notes, err);
+		r = apply_rdma(w, &limits->rdma[i], err);
 	for (size_t i = 0; r == 0 && i < limits->n_unified; i++)
-		r = apply_unified(cg, &limits->unified[i], notes, err);
+		r = apply_unified(w, &limits->unified[i], err);
 	return r;
 }

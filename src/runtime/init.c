@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/proc.h"
@@ -21,6 +22,7 @@
 #include "runtime/become.h"
 #include "runtime/hooks.h"
 #include "runtime/init_state.h"
+#include "systemd/scope.h"
 
 int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd)
 {
@@ -108,6 +110,27 @@ static int step_join_cgroup(struct init *in, struct err *err)
 	return r < 0 ? r : cgroup_attach_self(&in->loaded.cgroup, err);
 }
 
+/* The same for a container's first process, which a scope is started with. */
+static int step_make_cgroup(struct init *in, struct err *err)
+{
+	_cleanup_strv_ char **notes = NULL;
+	_cleanup_free_ char *description = NULL;
+	struct systemd_scope scope;
+	int r = load_cgroup(&in->loaded, in->args->bundle, err);
+
+	if (r < 0)
+		return r;
+	if (!in->loaded.unit || !in->loaded.slice)
+		return cgroup_attach_self(&in->loaded.cgroup, err);
+	if (str_printf(&description, "reaper container %s", in->args->id) < 0)
+		return err_sysf(err, ENOMEM, "scope");
+	scope = (struct systemd_scope) {in->loaded.unit, in->loaded.slice, description};
+	r = systemd_join_scope(&scope, &in->loaded.cgroup, &notes, err);
+	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
+		init_note(in, "controller %s cannot be used here, continuing without it", notes[i]);
+	return r;
+}
+
 static int step_load(struct init *in, struct err *err)
 {
 	int r = load_bundle(&in->loaded, in->args->bundle, in->env, err);
@@ -163,11 +186,20 @@ static int step_first_cpus(struct init *in, UNUSED struct err *err)
 	return 0;
 }
 
+/* What the kernel has taken, systemd is to leave alone. */
+static int tell_systemd(struct init *in, struct err *err)
+{
+	return systemd_limit_scope(in->loaded.unit, &in->loaded.cgroup, &in->plan.resources.limits,
+		clock_boot_usec() + SYSTEMD_SCOPE_SECONDS * USEC_PER_SEC, err);
+}
+
 static int step_limits(struct init *in, struct err *err)
 {
 	_cleanup_strv_ char **notes = NULL;
 	int r = cgroup_limits_apply(&in->loaded.cgroup, &in->plan.resources.limits, &notes, err);
 
+	if (r == 0 && in->loaded.unit)
+		r = tell_systemd(in, err);
 	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
 		init_note(in, "linux.resources: %s cannot be enforced here, continuing without it",
 			notes[i]);
@@ -284,7 +316,7 @@ static int step_join_target(struct init *in UNUSED, struct err *err)
 
 static const struct init_step container_steps[] = {
 	{"guard", step_guard},
-	{"cgroup", step_join_cgroup},
+	{"cgroup", step_make_cgroup},
 	{"bundle", step_load},
 	{"bundle for hooks", step_hooks_bundle},
 	{"plan", step_plan},

@@ -23,6 +23,8 @@ int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
 	if (r < 0)
 		return r;
 	r = cgroup_from_strv(record.cgroups, &l->cgroup, err);
+	l->unit = TAKE_PTR(record.unit);
+	l->slice = TAKE_PTR(record.slice);
 	store_record_done(&record);
 	return r;
 }
@@ -63,6 +65,9 @@ void loaded_done(struct loaded *l)
 	settings_done(&l->settings);
 	store_layout_done(&l->layout);
 	cgroup_done(&l->cgroup);
+	free(l->unit);
+	free(l->slice);
+	l->unit = l->slice = NULL;
 	cgroup_host_done(&l->cgroup_host);
 	l->is_exec = false;
 }

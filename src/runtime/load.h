@@ -17,6 +17,7 @@ struct loaded {
 	struct store_layout layout;
 	struct cgroup cgroup; /* no directories when the bundle has no record */
 	struct cgroup_host cgroup_host;
+	char *unit, *slice; /* the scope that it is in, NULL: none */
 };
 
 #define LOADED_INIT               \

@@ -18,7 +18,7 @@
 #include "oci/init_contract.h"
 
 /* Runs after fork without exec in a copy of the shim: async-signal-safe calls only, no allocation,
- * no stdio. */
+ * no stdio, but for the start of a scope. */
 
 static int write_file(const char *path, const char *text)
 {
@@ -54,14 +54,20 @@ static int enter_empty_root(void)
 	return 0;
 }
 
-static int fail(const struct sandbox_child *c, struct err *err, int r, const char *what)
+static int report(const struct sandbox_child *c, struct err *err)
 {
 	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED};
 
-	(void)err_sysf(err, -r, "sandbox: %s", what);
+	(void)err_wrapf(err, "sandbox");
 	msg.err = *err;
 	(void)fd_send(c->control, &msg, sizeof(msg), -EBADF);
 	return INIT_EXIT_FAILED;
+}
+
+static int fail(const struct sandbox_child *c, struct err *err, int r, const char *what)
+{
+	(void)err_sysf(err, -r, "%s", what);
+	return report(c, err);
 }
 
 /* Lowering needs CAP_SYS_RESOURCE, which a containerd in a container may lack: a pod that can be
@@ -73,15 +79,17 @@ static int set_oom_score(const char *adj)
 	return r == -EACCES || r == -EPERM ? 0 : r;
 }
 
+static int join_cgroup(const struct sandbox_child *c, struct err *err)
+{
+	if (c->scope)
+		return systemd_join_scope(c->scope, c->cgroup, NULL, err);
+	return cgroup_attach_self(c->cgroup, err);
+}
+
 static int set_up(const struct sandbox_child *c, const char **ret_what)
 {
-	int r = 0;
+	int r;
 
-	*ret_what = "joining its cgroup";
-	for (size_t i = 0; r == 0 && c->cgroup_procs && c->cgroup_procs[i]; i++)
-		r = write_file(c->cgroup_procs[i], "0");
-	if (r < 0)
-		return r;
 	*ret_what = "setting oom_score_adj";
 	r = c->oom_score_adj ? set_oom_score(c->oom_score_adj) : 0;
 	if (r < 0)
@@ -159,6 +167,9 @@ int sandbox_child_main(void *arg)
 	(void)prctl(PR_SET_NAME, "reaper-sandbox", 0, 0, 0);
 	title_set(c->title);
 	(void)setsid();
+	r = join_cgroup(c, &err);
+	if (r < 0)
+		return report(c, &err);
 	r = set_up(c, &what);
 	if (r < 0)
 		return fail(c, &err, r, what);

@@ -8,8 +8,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "systemd/scope.h"
 
-/* Everything is computed before the fork; the child makes system calls only. */
+/* Everything is computed before the fork; the child makes system calls only, unless there is a
+ * scope to be started: it is a fork of a program without threads, and may allocate. */
 struct sandbox_child {
 	int control; /* its end of the control socket (oci/init_contract.h) */
 	uint64_t
@@ -17,7 +19,8 @@ struct sandbox_child {
 	int join_fds[4];       /* namespaces the spec names by path; -EBADF: none */
 	const char *hostname;  /* set only in a uts namespace of its own; NULL: leave it */
 	const char *oom_score_adj; /* decimal text; NULL: leave it */
-	char *const *cgroup_procs; /* cgroup.procs files to write itself into; NULL-terminated */
+	struct cgroup *cgroup;     /* to join; the child's copy may lose what cannot be used here */
+	const struct systemd_scope *scope; /* to be started first; NULL: the cgroup is made */
 	char *const
 		*sysctl_paths; /* /proc/sys/… files and their values, pairwise; NULL-terminated */
 	char *const *sysctl_values;

@@ -1,1 +1,1 @@
-reaper_room(sandbox DEPS base proto oci conf cgroup)
+reaper_room(sandbox DEPS base proto oci conf cgroup systemd)

@@ -48,7 +48,7 @@ static uint64_t sysctl_namespace(const char *key)
 struct prepared {
 	struct sandbox_child child;
 	uint64_t private; /* kinds of namespace that are not the host's */
-	char **cgroup_procs, **sysctl_paths, **sysctl_values;
+	char **sysctl_paths, **sysctl_values;
 	char oom_score_adj[16];
 };
 
@@ -56,7 +56,6 @@ static void prepared_done(struct prepared *p)
 {
 	for (size_t i = 0; i < ARRAY_LEN(p->child.join_fds); i++)
 		fd_close(&p->child.join_fds[i]);
-	p->cgroup_procs = strv_free(p->cgroup_procs);
 	p->sysctl_paths = strv_free(p->sysctl_paths);
 	p->sysctl_values = strv_free(p->sysctl_values);
 }
@@ -114,18 +113,13 @@ static int add_sysctl(struct prepared *p, const struct json_pair *pair, struct e
 	return 0;
 }
 
-static int prepare(struct prepared *p, const struct oci_spec *spec, const struct cgroup *cgroup,
+static int prepare(struct prepared *p, const struct oci_spec *spec, struct cgroup *cgroup,
 	unsigned host_namespaces, struct err *err)
 {
 	int r = prepare_namespaces(p, spec, host_namespaces, err);
 
 	for (size_t i = 0; r == 0 && i < spec->n_sysctl; i++)
 		r = add_sysctl(p, &spec->sysctl[i], err);
-	for (size_t i = 0; r == 0 && i < cgroup->n; i++) {
-		r = strv_appendf(&p->cgroup_procs, "%s/cgroup.procs", cgroup->dirs[i].path);
-		if (r < 0)
-			r = err_sysf(err, -r, "sandbox");
-	}
 	if (r < 0)
 		return r;
 	/* without an own value the shim's (-998) would make it nearly unkillable by the OOM killer
@@ -133,14 +127,15 @@ static int prepare(struct prepared *p, const struct oci_spec *spec, const struct
 	(void)snprintf(p->oom_score_adj, sizeof(p->oom_score_adj), "%d",
 		spec->process.has_oom_score_adj ? spec->process.oom_score_adj : 0);
 	p->child.oom_score_adj = p->oom_score_adj;
-	p->child.cgroup_procs = p->cgroup_procs;
+	p->child.cgroup = cgroup;
 	p->child.sysctl_paths = p->sysctl_paths;
 	p->child.sysctl_values = p->sysctl_values;
 	return 0;
 }
 
-int sandbox_spawn(const char *id, const struct oci_spec *spec, const struct cgroup *cgroup,
-	unsigned host_namespaces, struct proc *ret_proc, int *ret_control, struct err *err)
+int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cgroup,
+	const struct systemd_scope *scope, unsigned host_namespaces, struct proc *ret_proc,
+	int *ret_control, struct err *err)
 {
 	_cleanup_(prepared_done) struct prepared p = {
 		.child = {.join_fds = {-EBADF, -EBADF, -EBADF, -EBADF}}};
@@ -168,6 +163,7 @@ int sandbox_spawn(const char *id, const struct oci_spec *spec, const struct cgro
 			return err_sysf(err, errno, "pid namespace %s", pidns->path);
 	}
 	p.child.control = theirs;
+	p.child.scope = scope;
 	(void)snprintf(title, sizeof(title), "reaper-sandbox %s", id);
 	p.child.title = title;
 	child.run = sandbox_child_main;

@@ -18,6 +18,7 @@
 #include "shim/container_hooks.h"
 #include "shim/runtime_client.h"
 #include "sandbox/spawn.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
 
@@ -40,6 +41,7 @@ struct container *container_free(struct container *c)
 	hooks_cancel(&c->hooks);
 	process_done(&c->init);
 	ending_cancel(&c->ending);
+	scope_cancel(c->scope_job);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
 	list_remove(&c->node);
@@ -47,6 +49,8 @@ struct container *container_free(struct container *c)
 	free(c->id);
 	free(c->bundle);
 	free(c->group);
+	free(c->unit);
+	free(c->slice);
 	free(c);
 	return NULL;
 }
@@ -98,10 +102,17 @@ static int make_cgroup(struct container *c, const struct oci_spec *spec, struct 
 		cgroup_done(&c->cgroup);
 		return r;
 	}
+	if (path.unit && str_has_suffix(path.unit, ".scope") && systemd_runs()) {
+		c->unit = TAKE_PTR(path.unit);
+		c->slice = TAKE_PTR(path.slice);
+		r = cgroup_delegate(&c->cgroup, err);
+		if (r < 0)
+			return r;
+	}
 	/* on disk before it exists: a shim that is killed in between leaves nothing that `delete`
 	 * does not know */
 	r = container_record(c, err);
-	if (r < 0)
+	if (r < 0 || c->unit) /* a scope is started with a process in it: the child does that */
 		return r;
 	r = cgroup_create(&c->cgroup, &notes, err);
 	for (size_t i = 0; r == 0 && notes && notes[i]; i++)
@@ -180,6 +191,7 @@ static int spawn_init(struct container *c, const struct oci_spec *spec, unsigned
 	const int child_fds[3], struct proc *ret_proc, int *ret_control, struct err *err)
 {
 	_cleanup_close_ int pidns_fd = -EBADF, cgroup_fd = -EBADF;
+	const struct systemd_scope scope = {c->unit, c->slice, c->id};
 	struct runtime_child child = {.runtime_fd = c->shim->runtime_fd,
 		.bundle = c->bundle,
 		.id = c->id,
@@ -193,8 +205,8 @@ static int spawn_init(struct container *c, const struct oci_spec *spec, unsigned
 		const struct oci_namespace *pidns = oci_spec_namespace(spec, OCI_NS_PID);
 
 		c->pidns_own = pidns && !pidns->path && !(host_namespaces & HOST_NS_PID);
-		return sandbox_spawn(
-			c->id, spec, &c->cgroup, host_namespaces, ret_proc, ret_control, err);
+		return sandbox_spawn(c->id, spec, &c->cgroup, c->unit ? &scope : NULL,
+			host_namespaces, ret_proc, ret_control, err);
 	}
 	if (child.runtime_fd < 0) {
 		*err = c->shim->runtime_error;

@@ -8,6 +8,7 @@
 #include "shim/ending.h"
 #include "shim/hooks.h"
 #include "shim/process.h"
+#include "shim/scope.h"
 
 struct shim;
 struct ttrpc_call;
@@ -22,6 +23,7 @@ struct container {
 	bool pidns_own; /* its first process is pid 1 of a pid namespace: its end is everybody's */
 	bool pidns_joined; /* it lives in another container's pid namespace */
 	struct cgroup cgroup;
+	char *unit, *slice; /* the scope of systemd's that it is in; NULL: none */
 	struct timespec created;
 	struct process init;
 	struct list execs;
@@ -30,11 +32,12 @@ struct container {
 	struct hooks hooks;
 	void (*after_poststop)(struct container *c);
 	uint64_t exit_grace_ms;
-	bool creating; /* the Create call is not answered yet */
-	bool deleting; /* out of the shim's table; Delete is at work */
-	bool emptied;  /* … and its cgroup is empty */
-	bool removed;  /* … and gone */
-	bool poststop; /* … and its last hooks have run */
+	bool creating;               /* the Create call is not answered yet */
+	bool deleting;               /* out of the shim's table; Delete is at work */
+	bool emptied;                /* … and its cgroup is empty */
+	bool removed;                /* … and gone */
+	bool poststop;               /* … and its last hooks have run */
+	struct scope_job *scope_job; /* its scope is being stopped */
 	struct ending ending;
 	struct event_timer limit; /* how long the end, or Delete, may take */
 	struct event_timer again; /* its cgroup was busy */

@@ -27,6 +27,7 @@ enum {
 	/* a Create that failed has run nothing yet: what it takes to end a child that prepares
 	   itself */
 	UNDO_USEC = 2000000,
+	SCOPE_USEC = 3000000, /* for systemd to forget an empty scope */
 };
 
 int container_record(const struct container *c, struct err *err)
@@ -48,6 +49,8 @@ int container_record(const struct container *c, struct err *err)
 	record.init_pid = (pid_t)c->init.pid;
 	record.init_start_ticks = c->init.proc.start_ticks;
 	record.cgroups = dirs;
+	record.unit = c->unit;
+	record.slice = c->slice;
 	record.created = c->created;
 	record.exited = c->init.state == PROCESS_EXITING || c->init.state == PROCESS_STOPPED;
 	record.exit_status = c->init.exit_status;
@@ -80,6 +83,29 @@ void container_undo(struct container *c)
 	remove_record(c);
 }
 
+/* The scope is gone, or systemd says why not: what the kernel had of the container is gone anyway.
+ */
+static void scope_over(struct container *c, const struct err *err)
+{
+	if (err)
+		log_warn("container %s: %s, continuing", c->id, err->text);
+	free(c->unit);
+	c->unit = NULL;
+}
+
+/* Whether there is no scope any more; else `done` is called when there is none. */
+static bool scope_is_gone(struct container *c, scope_done_fn *done)
+{
+	struct err err = ERR_INIT;
+
+	if (!c->unit)
+		return true;
+	if (!c->scope_job &&
+		scope_stop(&c->shim->loop, c->unit, SCOPE_USEC, done, c, &c->scope_job, &err) < 0)
+		scope_over(c, &err);
+	return !c->unit;
+}
+
 /* … and its poststop hooks have run. */
 static void answer_create_failed(struct container *c)
 {
@@ -89,6 +115,15 @@ static void answer_create_failed(struct container *c)
 	c->audience->deleted(c, false);
 	(void)container_free(c);
 	shim_reconsider(shim, false);
+}
+
+static void on_undone_scope(void *ctx, const struct err *err)
+{
+	struct container *c = ctx;
+
+	c->scope_job = NULL;
+	scope_over(c, err);
+	container_poststop(c, answer_create_failed);
 }
 
 /* Create has failed in the child: everything is taken back, then the caller hears why. */
@@ -103,7 +138,8 @@ static void create_failed(struct container *c)
 	(void)err_wrapf(err, "creating container %s", c->id);
 	log_error("%s", err->text);
 	container_undo(c);
-	container_poststop(c, answer_create_failed);
+	if (scope_is_gone(c, on_undone_scope))
+		container_poststop(c, answer_create_failed);
 }
 
 static bool any_exec_alive(const struct container *c)
@@ -213,6 +249,16 @@ bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 	return false;
 }
 
+/* Its child has made the cgroup: see what there is of it, for those who come later as well. */
+static void scope_is_made(struct container *c)
+{
+	struct err err = ERR_INIT;
+
+	cgroup_refresh(&c->cgroup);
+	if (container_record(c, &err) < 0)
+		log_warn("container %s: recording its cgroup: %s, continuing", c->id, err.text);
+}
+
 void container_process_ready(struct container *c, struct process *p)
 {
 	if (p->exec_id) { /* an exec's Start is both: prepare and go */
@@ -220,6 +266,8 @@ void container_process_ready(struct container *c, struct process *p)
 		return;
 	}
 	c->creating = false;
+	if (c->unit)
+		scope_is_made(c);
 	c->audience->created(c);
 }
 
@@ -294,6 +342,15 @@ static void on_again(struct event_timer *t)
 	delete_step(container_of(t, struct container, again));
 }
 
+static void on_stopped_scope(void *ctx, const struct err *err)
+{
+	struct container *c = ctx;
+
+	c->scope_job = NULL;
+	scope_over(c, err);
+	delete_step(c);
+}
+
 static void on_poststop_over(struct container *c)
 {
 	c->poststop = true;
@@ -316,7 +373,7 @@ static void delete_step(struct container *c)
 		ending_begin(&c->ending, &c->shim->loop, &c->cgroup, 0, on_emptied);
 		return;
 	}
-	r = cgroup_remove(&c->cgroup, &err);
+	r = c->removed ? 0 : cgroup_remove(&c->cgroup, &err);
 	if (r == -EBUSY) {
 		/* somebody came in, or the kernel has not let go of the last one yet, which v1 has
 		 * no event for */
@@ -330,6 +387,8 @@ static void delete_step(struct container *c)
 	}
 	c->removed = true;
 	event_timer_clear(&c->limit);
+	if (!scope_is_gone(c, on_stopped_scope))
+		return;
 	if (!c->poststop) {
 		if (!c->after_poststop)
 			container_poststop(c, on_poststop_over);

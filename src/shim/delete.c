@@ -16,6 +16,7 @@
 #include "shim/delete_hooks.h"
 #include "shim/socket.h"
 #include "store/record.h"
+#include "systemd/scope.h"
 
 enum {
 	/* containerd kills this program after 5 s (io.containerd.timeout.shim.cleanup) */
@@ -63,6 +64,15 @@ static void empty_cgroup(
 		return;
 	if (cgroup_from_strv(record->cgroups, &cgroup, &err) < 0 ||
 		cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
+		complain(opts, &err);
+}
+
+static void stop_scope(
+	const struct shim_options *opts, const struct store_record *record, uint64_t deadline)
+{
+	struct err err = ERR_INIT;
+
+	if (record->unit && systemd_runs() && systemd_end_scope(record->unit, deadline, &err) < 0)
 		complain(opts, &err);
 }
 
@@ -116,6 +126,7 @@ int action_delete(const struct shim_options *opts)
 	}
 	kill_init(opts, &record, deadline);
 	empty_cgroup(opts, &record, deadline);
+	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
 		complain(opts, &err);
 	if (bundle >= 0)

@@ -95,6 +95,8 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 	r |= json_put_bool(o, "ownPidNamespace", record->own_pidns);
 	r |= put_init(o, record, boot_id);
 	r |= json_put_strv(o, "cgroups", record->cgroups);
+	r |= json_put_str(o, "unit", record->unit);
+	r |= json_put_str(o, "slice", record->slice);
 	r |= put_time(o, "created", &record->created);
 	r |= put_exit(o, record);
 	if (r < 0 || json_write(o, JSON_PRETTY, &text, &len) < 0)
@@ -229,6 +231,8 @@ int store_record_parse(
 	(void)note(&rd, json_get_str(&root, "runtimeVersion", &rec.runtime_version, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "sandbox", &rec.sandbox, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "ownPidNamespace", &rec.own_pidns, &rd.now));
+	(void)note(&rd, json_get_str(&root, "unit", &rec.unit, &rd.now));
+	(void)note(&rd, json_get_str(&root, "slice", &rec.slice, &rd.now));
 	get_init(&rd, &root, &rec);
 	get_cgroups(&rd, &root, &rec);
 	get_time(&rd, &root, "created", &rec.created);
@@ -269,5 +273,7 @@ void store_record_done(struct store_record *record)
 	free(record->group);
 	free(record->runtime_version);
 	(void)strv_free(record->cgroups);
+	free(record->unit);
+	free(record->slice);
 	*record = (struct store_record)STORE_RECORD_INIT;
 }

@@ -29,8 +29,9 @@ struct store_record {
 	pid_t init_pid; /* in the shim's pid namespace; 0 = never made, or of an earlier boot */
 	uint64_t init_start_ticks; /* see base/proc.h: proc_open tells whether it is still that
 				      process */
-	char **cgroups; /* absolute host paths, at most STORE_CGROUPS_MAX, each absolute and
-			   without ".." */
+	char **cgroups;     /* absolute host paths, at most STORE_CGROUPS_MAX, each absolute and
+			       without ".." */
+	char *unit, *slice; /* systemd's scope that holds it; NULL: none */
 	struct timespec created; /* 0 = not known */
 	bool exited;
 	uint32_t exit_status;

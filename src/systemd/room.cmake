@@ -1,0 +1,1 @@
+reaper_room(systemd DEPS base cgroup)
