@@ -3,7 +3,7 @@
 #
 #   scripts/run-integration-tests.sh [--tier TIER]… [--set SET] [--filter RE] [--list]
 #
-#   --tier TIER   unit, component, containerd, node, kube or vm; may be given several times
+#   --tier TIER   unit, component, containerd, merge, node, kube or vm; may be given several times
 #                 (default: all)
 #   --set SET     submission (default): what every change must pass, within 70 minutes on two cores;
 #                 full: the matrices too; soak: the hours too
@@ -20,9 +20,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 . ci/common.sh
 
-all_tiers="unit component containerd node kube vm"
+all_tiers="unit component containerd merge node kube vm"
 # seconds on two cores
-declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [node]=720 [kube]=720 [vm]=480)
+declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=120 [node]=720 [kube]=720 [vm]=480)
 total_budget=4200
 
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
@@ -178,7 +178,7 @@ run_unit() {
 
 run_pytest() {
     local folders=() tier
-    for tier in component containerd node kube vm; do
+    for tier in component containerd merge node kube vm; do
         if wants "$tier" && [ -d "tests/$tier" ]; then folders+=("tests/$tier"); fi
     done
     [ "${#folders[@]}" -gt 0 ] || return 0
@@ -237,7 +237,7 @@ build() {
     }
 }
 
-needs_nodes() { wants containerd || wants node || wants kube; }
+needs_nodes() { wants containerd || wants merge || wants node || wants kube; }
 
 # twice COMMAND…: for steps that ask a package registry, which may not answer once.
 twice() {

@@ -1,18 +1,9 @@
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include "base/cleanup.h"
-#include "base/str.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/diff.h"
 #include "node/plan.h"
-
-/* no-color.org: any value but an empty one means no */
-static bool wants_colour(void)
-{
-	return str_empty(getenv("NO_COLOR")) && isatty(STDOUT_FILENO) == 1;
-}
 
 void containerd_print_change(const char *path, bool created, const char *old, size_t old_len,
 	const char *new, size_t new_len)
@@ -24,7 +15,7 @@ void containerd_print_change(const char *path, bool created, const char *old, si
 	while (end < max - at && old[old_len - 1 - end] == new[new_len - 1 - end])
 		end++;
 	diff_print(stdout, path, created, old, old_len, new, new_len, at, old_len - at - end,
-		new_len - at - end, wants_colour());
+		new_len - at - end, report_wants_colour(stdout));
 }
 
 void containerd_print_diff(const struct plan *p)
@@ -33,7 +24,7 @@ void containerd_print_diff(const struct plan *p)
 
 	if (p->write)
 		diff_print(stdout, f->path, p->create, f->text ? f->text : "", f->len, p->after,
-			p->after_len, p->at, p->cut, p->add, wants_colour());
+			p->after_len, p->at, p->cut, p->add, report_wants_colour(stdout));
 }
 
 int containerd_plan(const struct cli_args *args)

@@ -189,9 +189,43 @@ static void print_json(const struct report *r)
 			stdout);
 }
 
+/* no-color.org: any value but an empty one means no */
+bool report_wants_colour(FILE *out)
+{
+	return str_empty(getenv("NO_COLOR")) && isatty(fileno(out)) == 1;
+}
+
+static void print_row(FILE *out, const char *name, const char *text)
+{
+	if (!str_empty(text))
+		(void)fprintf(out, "  %-10s %s\n", name, text);
+}
+
+/* What was found, why this way, and how it is known. */
+static void print_reasoning(const struct report *r, FILE *out)
+{
+	_cleanup_free_ char *daemon = NULL, *way = NULL, *bytes = NULL;
+	char version[32] = "";
+
+	if (r->version > 1)
+		(void)snprintf(version, sizeof(version), ", file version %u", r->version);
+	if (r->containerd[0] && str_printf(&daemon, "%s%s", r->containerd, version) == 0)
+		print_row(out, "containerd", daemon);
+	if (str_printf(&way, "%s%s%s", r->strategy, r->why[0] ? ": " : "", r->why) == 0)
+		print_row(out, "strategy", way);
+	if (r->hash_after[0] && !str_eq(r->hash_before, r->hash_after) &&
+		str_printf(&bytes, "%.12s -> %.12s (SHA-256)",
+			r->hash_before[0] ? r->hash_before : "no file", r->hash_after) == 0)
+		print_row(out, "bytes", bytes);
+	if (str_eq(r->proof, "oracle"))
+		print_row(out, "proof",
+			"containerd's own view (config dump) has this runtime more and nothing "
+			"else changed");
+}
+
 int report_print(const struct report *r, bool json)
 {
-	bool error = report_is_error(r->reason);
+	bool error = report_is_error(r->reason), colour;
 	FILE *out = error ? stderr : stdout;
 	_cleanup_free_ char *next = next_step(r);
 
@@ -199,11 +233,15 @@ int report_print(const struct report *r, bool json)
 		print_json(r);
 		return reasons[r->reason].status;
 	}
-	(void)fprintf(out, "reaperctl: %s%s%s\n", error ? reasons[r->reason].code : "",
+	colour = report_wants_colour(out);
+	(void)fprintf(out, "reaperctl: %s%s%s%s%s\n", error && colour ? "\033[31m" : "",
+		error ? reasons[r->reason].code : "", error && colour ? "\033[0m" : "",
 		error ? ": " : "", r->message);
+	if (!error && !str_eq(r->strategy, "none"))
+		print_reasoning(r, out);
 	for (char **n = r->notes; n && *n; n++)
-		(void)fprintf(out, "  note: %s\n", *n);
+		(void)fprintf(out, "  note       %s\n", *n);
 	if (next)
-		(void)fprintf(out, "  next: %s\n", next);
+		(void)fprintf(out, "  next       %s\n", next);
 	return reasons[r->reason].status;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 #include "base/macro.h"
 #include "base/str.h"
 
@@ -172,3 +173,6 @@ bool report_is_error(enum reason reason);
  * and the next step. Returns the exit status.
  */
 int report_print(const struct report *r, bool json);
+
+/* Whether that stream is a terminal and nobody asked for no colours (NO_COLOR). */
+bool report_wants_colour(FILE *out);

@@ -20,7 +20,7 @@ enum { ATTR_NAMES_MAX = 64 << 10, ATTR_VALUE_MAX = 64 << 10 };
 
 /* Not ".toml" at its end: no import pattern of anybody's loads it. One at a time, under the lock.
  */
-#define TMP_PREFIX ".reaper-new."
+#define TMP_SUFFIX ".reaper-new"
 
 void write_job_done(struct write_job *job)
 {
@@ -38,7 +38,7 @@ static int tmp_name(const char *path, char **ret)
 {
 	const char *slash = strrchr(path, '/');
 
-	return str_printf(ret, "%.*s/" TMP_PREFIX "%s", (int)(slash - path), path, slash + 1);
+	return str_printf(ret, "%.*s/.%s" TMP_SUFFIX, (int)(slash - path), path, slash + 1);
 }
 
 void write_sweep(const char *path)

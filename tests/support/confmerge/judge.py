@@ -1,0 +1,124 @@
+"""Real daemons as judges: what `containerd config dump` says of a tree, compared as trees."""
+
+import copy
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import tomllib
+
+ROOT = pathlib.Path(__file__).parents[3]
+CACHE = pathlib.Path(os.environ.get("REAPER_CI_STATE", "/var/lib/reaper-ci")) / "containerd"
+CRI = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri"]
+DEBIAN = {"1.6": "bookworm", "1.7": "trixie", "2.1": "forky"}
+BUILT = ["2.2", "2.3", "2.4"]
+VERSIONS = [*DEBIAN, *BUILT]
+
+
+def call(*argv, **options):
+    return subprocess.run([str(a) for a in argv], capture_output=True, check=True, **options).stdout.decode()
+
+
+@functools.cache
+def program(version):
+    """containerd of that version: Debian's out of its node image, the newer ones built."""
+    if version not in DEBIAN:
+        return call(ROOT / "ci/containerd/build.sh", version).strip() + "/containerd"
+    image = call(ROOT / "ci/node-image.sh", DEBIAN[version]).strip()
+    path = CACHE / image.replace(":", "-") / "containerd"
+    if path.exists():
+        return str(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    container = call("docker", "create", image, "true").strip()
+    try:
+        call("docker", "cp", f"{container}:/usr/bin/containerd", f"{path}.{os.getpid()}")
+    finally:
+        call("docker", "rm", container)
+    os.rename(f"{path}.{os.getpid()}", path)
+    return str(path)
+
+
+@functools.cache
+def default(version):
+    return call(program(version), "config", "default")
+
+
+def dump(version, tree):
+    """The daemon's view of the tree's configuration as it would read it on a node, or None."""
+    if not (tree / "etc/containerd/config.toml").exists():
+        return tomllib.loads(default(version))
+    # its absolute imports mean the tree: in a mount namespace it is /etc/containerd
+    script = 'mount --bind "$1/etc/containerd" /etc/containerd && exec "$2" -c /etc/containerd/config.toml config dump'
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(tree), program(version)],
+                            capture_output=True, timeout=120)  # fmt: skip
+    if result.returncode != 0:
+        return None
+    return tomllib.loads(result.stdout.decode())
+
+
+def runtimes(view):
+    for name in CRI:
+        plugin = view.get("plugins", {}).get(name, {})
+        if "containerd" in plugin:
+            return plugin["containerd"].setdefault("runtimes", {})
+    raise AssertionError("no CRI plugin in the dump")
+
+
+def without_zeros(value):
+    """A runtime that is written down lacks the zero values that a built-in one is printed with."""
+    if isinstance(value, dict):
+        items = {k: without_zeros(v) for k, v in value.items()}
+        return {k: v for k, v in items.items() if v not in ("", 0, False, [], {}, "podsandbox")}
+    return value
+
+
+def split(view, handler):
+    """(everything but our runtime, our runtime without its zero values or None)."""
+    view = copy.deepcopy(view)
+    view.pop("imports", None)  # 1.x lists the file itself; 2.x the patterns' matches
+    view.pop("version", None)
+    table = runtimes(view)
+    ours = table.pop(handler, None)
+    for name in table:
+        table[name] = without_zeros(table[name])
+    return view, ours if ours is None else without_zeros(ours)
+
+
+EXACTLY = {
+    "runtime_type": "io.containerd.reaper.v2",
+    "pod_annotations": ["reaper.runtime/*"],
+    "container_annotations": ["reaper.runtime/*"],
+}
+
+
+def census(tree, times=True, skip=()):
+    """Every path below the tree: kind, mode, owner, links, bytes, extended attributes; and times."""
+    found = {}
+    for path in sorted(tree.rglob("*")):
+        name = str(path.relative_to(tree))
+        if any(name == s or name.startswith(s + "/") for s in skip):
+            continue
+        st = path.lstat()
+        what = os.readlink(path) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            what = hashlib.sha256(path.read_bytes()).hexdigest()
+        attributes = [] if path.is_symlink() else [(a, os.getxattr(path, a)) for a in sorted(os.listxattr(path))]
+        found[name] = (oct(st.st_mode), st.st_uid, st.st_gid, what, attributes,
+                       (st.st_mtime_ns, st.st_ino) if times and not path.is_dir() else None)  # fmt: skip
+    return found
+
+
+def remove(tree):
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+def new_tree():
+    """A fixture's generator: an empty tree, in memory where that is possible, for the program syncs
+    every file that it writes."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-merge-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    yield path
+    subprocess.run(["chattr", "-R", "-i", str(path)], capture_output=True)
+    remove(path)
