@@ -56,6 +56,13 @@ void answer_empty(struct ttrpc_call *call)
 	ttrpc_call_reply(call, &empty.base);
 }
 
+void answer_empty_all(struct list *calls)
+{
+	Google__Protobuf__Empty empty = GOOGLE__PROTOBUF__EMPTY__INIT;
+
+	waiters_reply(calls, &empty.base);
+}
+
 void answer_state(struct ttrpc_call *call, const struct process *p)
 {
 	Google__Protobuf__Timestamp at = answer_timestamp(&p->exited_at);
@@ -66,7 +73,7 @@ void answer_state(struct ttrpc_call *call, const struct process *p)
 	response.id = text(p->exec_id ? p->exec_id : p->container->id);
 	response.bundle = text(p->container->bundle);
 	response.pid = p->pid;
-	response.status = (Types__Status)lifecycle_wire_status(p->state);
+	response.status = (Types__Status)lifecycle_wire_status(process_seen_state(p));
 	response.stdin = text(p->stdin_path);
 	response.stdout = text(p->stdout_path);
 	response.stderr = text(p->stderr_path);
@@ -231,6 +238,22 @@ static void task_exited(struct process *p)
 	event.exit_status = p->exit_status;
 	event.exited_at = &at;
 	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
+}
+
+void answer_paused_event(const struct container *c)
+{
+	Containerd__Events__TaskPaused event = CONTAINERD__EVENTS__TASK_PAUSED__INIT;
+
+	event.container_id = c->id;
+	events_publish(c->shim->events, "/tasks/paused", &event.base);
+}
+
+void answer_resumed_event(const struct container *c)
+{
+	Containerd__Events__TaskResumed event = CONTAINERD__EVENTS__TASK_RESUMED__INIT;
+
+	event.container_id = c->id;
+	events_publish(c->shim->events, "/tasks/resumed", &event.base);
 }
 
 static void publish_delete(const struct container *c)

@@ -33,11 +33,14 @@ void answer_error(struct ttrpc_call *call, const struct err *err);
 
 void answer_state(struct ttrpc_call *call, const struct process *p);
 void answer_empty(struct ttrpc_call *call);
+void answer_empty_all(struct list *calls);
 void answer_deleted(struct list *calls, const struct exit_info *exit);
 void answer_pids(struct ttrpc_call *call, const struct container *c, const pid_t *pids, size_t n);
 
 /* StatsResponse; frees what the stats hold. */
 void answer_stats(struct ttrpc_call *call, struct stats *stats);
 
-/* The event of contract §4.2 that is no part of an audience's. */
+/* The events of contract §4.2 that are no part of an audience's. */
 void answer_exec_added_event(const struct process *p);
+void answer_paused_event(const struct container *c);
+void answer_resumed_event(const struct container *c);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cgroup/freeze.h"
 #include "cgroup/kill.h"
 #include "conf/settings.h"
 #include "shim/answers.h"
@@ -25,7 +26,6 @@
 enum {
 	CONTAINERS_MAX = 1024, /* of one pod */
 	EXECS_MAX = 4096,      /* registered in one container */
-	EVENTS_TEXT_MAX = 256,
 };
 
 struct container *container_free(struct container *c)
@@ -42,6 +42,7 @@ struct container *container_free(struct container *c)
 	process_done(&c->init);
 	ending_cancel(&c->ending);
 	scope_cancel(c->scope_job);
+	pause_cancel(c);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
 	list_remove(&c->node);
@@ -73,6 +74,7 @@ static int container_new(struct shim *shim, const struct container_request *requ
 	list_init(&c->execs);
 	list_init(&c->deleters);
 	c->hooks = (struct hooks)HOOKS_INIT;
+	pause_init(&c->pause);
 	c->created = clock_wall();
 	if (process_init(&c->init, c, NULL) < 0 || str_dup(&c->id, request->id) < 0 ||
 		str_dup(&c->bundle, request->bundle) < 0)
@@ -145,28 +147,6 @@ static int choose_pidns(struct container *c, const struct oci_spec *spec, unsign
 	return 0;
 }
 
-static bool file_says(const char *dir, const char *file, const char *word)
-{
-	_cleanup_free_ char *path = NULL, *text = NULL;
-
-	if (str_printf(&path, "%s/%s", dir, file) < 0 ||
-		file_read_at(AT_FDCWD, path, EVENTS_TEXT_MAX, &text, NULL, NULL) < 0)
-		return false;
-	return strstr(text, word) != NULL;
-}
-
-/* Whether a child born in it would stand still before it has run a program, and we with it: frozen
- * itself (that may be under way still), or by a parent. */
-static bool is_frozen(const struct cgroup *cgroup)
-{
-	const struct cgroup_dir *v2 = cgroup->n > 0 ? &cgroup->dirs[cgroup->n - 1] : NULL;
-
-	if (!v2 || !v2->v2)
-		return false;
-	return file_says(v2->path, "cgroup.freeze", "1") ||
-	       file_says(v2->path, "cgroup.events", "frozen 1");
-}
-
 /* A cgroup v2 directory that refuses a birth (a threaded or delegated tree) may still be joined by
  * init itself. */
 static int spawn_runtime(const struct cgroup *cgroup, struct runtime_child *child,
@@ -174,7 +154,7 @@ static int spawn_runtime(const struct cgroup *cgroup, struct runtime_child *chil
 {
 	int r;
 
-	if (is_frozen(cgroup))
+	if (cgroup_freezes_births(cgroup))
 		return err_setf(err, ERR_PRECONDITION, EBUSY,
 			"container %s: its cgroup is frozen, nothing can be started in it",
 			child->id);
@@ -289,7 +269,7 @@ int container_create(struct shim *shim, const struct container_request *request,
 	if (request->bundle[0] != '/')
 		return err_setf(err, ERR_INVALID, EINVAL, "bundle %.200s: not an absolute path",
 			request->bundle);
-	if (shim_has_container(shim, request->id))
+	if (shim_has_container(shim, request->id)) /* in whatever state, and while it is deleted */
 		return err_setf(
 			err, ERR_EXISTS, EEXIST, "container %s: already exists", request->id);
 	if (list_length(&shim->containers) >= CONTAINERS_MAX)
@@ -465,7 +445,8 @@ int container_start(
 	struct container *c, struct process *p, struct ttrpc_call *call, struct err *err)
 {
 	char name[256];
-	int r = lifecycle_allows(p->state, CALL_START, process_name(p, name, sizeof(name)), err);
+	int r = lifecycle_allows(
+		process_seen_state(p), CALL_START, process_name(p, name, sizeof(name)), err);
 
 	if (r < 0)
 		return r;
@@ -509,10 +490,12 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 	/* CRI kills everything of a container that has ended: stragglers go, the answer stays
 	 * "already finished" */
 	done = all && signal_all(c, (int)sig);
-	r = lifecycle_allows(p->state, CALL_KILL, name, err);
+	r = lifecycle_allows(process_seen_state(p), CALL_KILL, name, err);
 	if (r < 0 || done)
 		return r;
 	r = proc_signal(&p->proc, (int)sig);
+	if (r == 0 && sig == SIGKILL && !p->exec_id)
+		pause_killed(c);
 	if (r == -ESRCH)
 		return err_setf(
 			err, ERR_NOT_FOUND, ESRCH, "%s: process already finished: not found", name);

@@ -7,6 +7,7 @@
 #include "oci/spec.h"
 #include "shim/ending.h"
 #include "shim/hooks.h"
+#include "shim/pause.h"
 #include "shim/process.h"
 #include "shim/scope.h"
 
@@ -39,6 +40,7 @@ struct container {
 	bool poststop;               /* … and its last hooks have run */
 	struct scope_job *scope_job; /* its scope is being stopped */
 	struct ending ending;
+	struct pause pause;
 	struct event_timer limit; /* how long the end, or Delete, may take */
 	struct event_timer again; /* its cgroup was busy */
 	bool overdue;             /* what does not end is not waited for any more */

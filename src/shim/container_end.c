@@ -211,6 +211,7 @@ static void init_reaped(struct container *c)
 		create_failed(c);
 		return;
 	}
+	pause_cancel(c);
 	event_timer_set_in(
 		&c->shim->loop, &c->limit, (c->exit_grace_ms + OVERDUE_MS) * 1000U, on_overdue);
 	/* in a pid namespace of its own the kernel has ended all the others before */
@@ -432,7 +433,8 @@ void container_end(struct container *c, struct ttrpc_call *call)
 int container_delete_exec(struct process *p, struct ttrpc_call *call, struct err *err)
 {
 	char name[256];
-	int r = lifecycle_allows(p->state, CALL_DELETE, process_name(p, name, sizeof(name)), err);
+	int r = lifecycle_allows(
+		process_seen_state(p), CALL_DELETE, process_name(p, name, sizeof(name)), err);
 
 	if (r < 0)
 		return r;

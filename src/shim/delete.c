@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "cgroup/freeze.h"
 #include "cgroup/kill.h"
 #include "oci/annotations.h"
 #include "proto/task.pb-c.h"
@@ -31,8 +32,8 @@ static void complain(const struct shim_options *opts, const struct err *err)
 }
 
 /* Ends the first process; with a pid namespace of its own everything else ends with it. */
-static void kill_init(
-	const struct shim_options *opts, const struct store_record *record, uint64_t deadline)
+static void kill_init(const struct shim_options *opts, const struct store_record *record,
+	const struct cgroup *cgroup, uint64_t deadline)
 {
 	_cleanup_(proc_done) struct proc init = PROC_INIT;
 	struct err err = ERR_INIT;
@@ -45,6 +46,8 @@ static void kill_init(
 		return; /* gone */
 	if (proc_signal(&init, SIGKILL) < 0)
 		return;
+	if (cgroup_freeze_holds_the_dead(cgroup)) /* it may be paused */
+		(void)cgroup_freeze(cgroup, false, NULL);
 	p = (struct pollfd) {.fd = init.pidfd, .events = POLLIN};
 	now = clock_boot_usec();
 	if (now < deadline && poll(&p, 1, (int)((deadline - now) / 1000U)) == 0) {
@@ -52,19 +55,6 @@ static void kill_init(
 			record->init_pid);
 		complain(opts, &err);
 	}
-}
-
-static void empty_cgroup(
-	const struct shim_options *opts, const struct store_record *record, uint64_t deadline)
-{
-	_cleanup_(cgroup_done) struct cgroup cgroup = CGROUP_INIT;
-	struct err err = ERR_INIT;
-
-	if (!record->cgroups)
-		return;
-	if (cgroup_from_strv(record->cgroups, &cgroup, &err) < 0 ||
-		cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
-		complain(opts, &err);
 }
 
 static void stop_scope(
@@ -108,6 +98,7 @@ static int answer(const struct store_record *record)
 int action_delete(const struct shim_options *opts)
 {
 	_cleanup_(store_record_done) struct store_record record = STORE_RECORD_INIT;
+	_cleanup_(cgroup_done) struct cgroup cgroup = CGROUP_INIT;
 	_cleanup_close_ int bundle = -EBADF;
 	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
 	struct err err = ERR_INIT;
@@ -124,8 +115,11 @@ int action_delete(const struct shim_options *opts)
 		(void)err_sysf(&err, errno, "bundle %s", opts->bundle ? opts->bundle : ".");
 		complain(opts, &err);
 	}
-	kill_init(opts, &record, deadline);
-	empty_cgroup(opts, &record, deadline);
+	if (record.cgroups && cgroup_from_strv(record.cgroups, &cgroup, &err) < 0)
+		complain(opts, &err);
+	kill_init(opts, &record, &cgroup, deadline);
+	if (cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
+		complain(opts, &err);
 	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
 		complain(opts, &err);

@@ -21,9 +21,14 @@ static const unsigned char transitions[_PROCESS_STATE_MAX][_LIFE_MAX] = {
 	[PROCESS_CREATING] = {[LIFE_READY] = TO(CREATED), [LIFE_EXIT] = TO(EXITING)},
 	[PROCESS_CREATED] = {[LIFE_RELEASE] = TO(STARTING), [LIFE_EXIT] = TO(EXITING)},
 	[PROCESS_STARTING] = {[LIFE_RUNS] = TO(RUNNING), [LIFE_EXIT] = TO(EXITING)},
-	[PROCESS_RUNNING] = {[LIFE_EXIT] = TO(EXITING)},
+	[PROCESS_RUNNING] = {[LIFE_EXIT] = TO(EXITING), [LIFE_PAUSE] = TO(PAUSING)},
+	[PROCESS_PAUSING] = {[LIFE_EXIT] = TO(EXITING),
+		[LIFE_FROZEN] = TO(PAUSED),
+		[LIFE_RESUME] = TO(RUNNING)},
+	[PROCESS_PAUSED] = {[LIFE_EXIT] = TO(EXITING), [LIFE_RESUME] = TO(RUNNING)},
 	[PROCESS_EXITING] = {[LIFE_ALONE] = TO(STOPPED)},
 	[PROCESS_STOPPED] = {0},
+	[PROCESS_DELETED] = {0},
 };
 
 int lifecycle_next(enum process_state state, enum process_event event, enum process_state *ret_next)
@@ -39,18 +44,28 @@ int lifecycle_next(enum process_state state, enum process_event event, enum proc
 #define OK    ERR_NONE
 #define WRONG ERR_PRECONDITION
 #define GONE  ERR_NOT_FOUND
+#define TWICE ERR_EXISTS
+#define NEVER ERR_UNIMPLEMENTED
 
-/* One row a state, one column a call: no empty cell. */
+/*
+ * One row a state, one column a method, in the order of PROCESS_CALLS: no empty cell.
+ * ADDED is only ever an exec's, PAUSING and PAUSED only the first process's own.
+ */
+/* clang-format off */
 static const unsigned char allowed[_PROCESS_STATE_MAX][_PROCESS_CALL_MAX] = {
-	/*                     start  delete kill   exec   start an exec */
-	[PROCESS_ADDED] = {OK, OK, WRONG, WRONG, WRONG},
-	[PROCESS_CREATING] = {WRONG, OK, OK, WRONG, WRONG},
-	[PROCESS_CREATED] = {OK, OK, OK, OK, WRONG},
-	[PROCESS_STARTING] = {WRONG, WRONG, OK, WRONG, WRONG},
-	[PROCESS_RUNNING] = {WRONG, WRONG, OK, OK, OK},
-	[PROCESS_EXITING] = {WRONG, WRONG, GONE, WRONG, WRONG},
-	[PROCESS_STOPPED] = {WRONG, OK, GONE, WRONG, WRONG},
+	/*                     state create start  delete pids  pause  resume ckpt   kill   exec   e.strt resize closeio update wait stats conn */
+	[PROCESS_ADDED]    = { OK,   TWICE, OK,    OK,    OK,   WRONG, WRONG, NEVER, WRONG, WRONG, WRONG, OK,    OK,     WRONG, OK,  OK,   OK },
+	[PROCESS_CREATING] = { OK,   TWICE, WRONG, OK,    OK,   WRONG, WRONG, NEVER, OK,    WRONG, WRONG, OK,    OK,     WRONG, OK,  OK,   OK },
+	[PROCESS_CREATED]  = { OK,   TWICE, OK,    OK,    OK,   WRONG, WRONG, NEVER, OK,    OK,    WRONG, OK,    OK,     OK,    OK,  OK,   OK },
+	[PROCESS_STARTING] = { OK,   TWICE, WRONG, WRONG, OK,   WRONG, WRONG, NEVER, OK,    WRONG, WRONG, OK,    OK,     OK,    OK,  OK,   OK },
+	[PROCESS_RUNNING]  = { OK,   TWICE, WRONG, WRONG, OK,   OK,    WRONG, NEVER, OK,    OK,    OK,    OK,    OK,     OK,    OK,  OK,   OK },
+	[PROCESS_PAUSING]  = { OK,   TWICE, WRONG, WRONG, OK,   WRONG, OK,    NEVER, OK,    WRONG, WRONG, OK,    OK,     OK,    OK,  OK,   OK },
+	[PROCESS_PAUSED]   = { OK,   TWICE, WRONG, WRONG, OK,   WRONG, OK,    NEVER, OK,    WRONG, WRONG, OK,    OK,     OK,    OK,  OK,   OK },
+	[PROCESS_EXITING]  = { OK,   TWICE, WRONG, WRONG, OK,   WRONG, WRONG, NEVER, GONE,  WRONG, WRONG, OK,    OK,     GONE,  OK,  OK,   OK },
+	[PROCESS_STOPPED]  = { OK,   TWICE, WRONG, OK,    OK,   WRONG, WRONG, NEVER, GONE,  WRONG, WRONG, OK,    OK,     GONE,  OK,  OK,   OK },
+	[PROCESS_DELETED]  = { GONE, OK,    GONE,  GONE,  GONE, GONE,  GONE,  GONE,  GONE,  GONE,  GONE,  GONE,  GONE,   GONE,  GONE, GONE, OK },
 };
+/* clang-format on */
 
 int lifecycle_allows(
 	enum process_state state, enum process_call call, const char *what, struct err *err)
@@ -59,9 +74,16 @@ int lifecycle_allows(
 
 	if (verdict == ERR_NONE)
 		return 0;
+	if (verdict == ERR_NOT_FOUND && state == PROCESS_DELETED)
+		return err_setf(err, verdict, ESRCH, "%s: not found", what);
 	if (verdict == ERR_NOT_FOUND)
 		return err_setf(
 			err, verdict, ESRCH, "%s: process already finished: not found", what);
+	if (verdict == ERR_EXISTS)
+		return err_setf(err, verdict, EEXIST, "%s: already exists", what);
+	if (verdict == ERR_UNIMPLEMENTED)
+		return err_setf(err, verdict, ENOSYS, "%s: a process of the host cannot %s", what,
+			call_names[call]);
 	return err_setf(err, verdict, EBUSY, "%s: cannot %s while it is %s: failed precondition",
 		what, call_names[call], state_names[state]);
 }
@@ -75,9 +97,12 @@ int lifecycle_wire_status(enum process_state state)
 		/* the program may run already; what is known for certain is that it was released */
 		[PROCESS_STARTING] = 2,
 		[PROCESS_RUNNING] = 2,
+		[PROCESS_PAUSING] = 5,
+		[PROCESS_PAUSED] = 4,
 		/* Wait has not answered yet, and STOPPED must not be seen before it could */
 		[PROCESS_EXITING] = 2,
 		[PROCESS_STOPPED] = 3,
+		[PROCESS_DELETED] = 0,
 	};
 
 	return wire[state];

@@ -15,8 +15,11 @@
 	X(CREATED, "created")   \
 	X(STARTING, "starting") \
 	X(RUNNING, "running")   \
+	X(PAUSING, "pausing")   \
+	X(PAUSED, "paused")     \
 	X(EXITING, "exiting")   \
-	X(STOPPED, "stopped")
+	X(STOPPED, "stopped")   \
+	X(DELETED, "deleted")
 
 enum process_state {
 #define X(state, name) PROCESS_##state,
@@ -31,8 +34,12 @@ enum process_state {
  * CREATED   the child waits at its gate
  * STARTING  the gate is open, the program is not yet known to run
  * RUNNING   the program runs
+ * PAUSING   its cgroup is being frozen (the first process only; its execs are seen so, too:
+ *           process_seen_state)
+ * PAUSED    it is frozen
  * EXITING   the first process has ended, the rest of its container is being ended
  * STOPPED   ended; the exit status stays until Delete
+ * DELETED   what an id is that nobody has; no process is ever in it
  */
 
 enum process_event {
@@ -40,6 +47,9 @@ enum process_event {
 	LIFE_READY,   /* INIT_READY arrived */
 	LIFE_RELEASE, /* the gate was opened */
 	LIFE_RUNS,    /* end of file on the control socket: exec happened */
+	LIFE_PAUSE,   /* its cgroup was told to freeze */
+	LIFE_FROZEN,  /* … and everything in it stands still */
+	LIFE_RESUME,  /* it was thawed */
 	LIFE_EXIT,    /* the child was reaped */
 	LIFE_NEVER,   /* an exec could not be cloned */
 	LIFE_ALONE,   /* nothing of the container is left besides what was reaped */
@@ -51,13 +61,28 @@ enum process_event {
 int lifecycle_next(
 	enum process_state state, enum process_event event, enum process_state *ret_next);
 
-/* Calls whose answer depends on the state. */
-#define PROCESS_CALLS(X)    \
-	X(START, "start")   \
-	X(DELETE, "delete") \
-	X(KILL, "kill")     \
-	X(EXEC, "exec")     \
-	X(EXEC_START, "start an exec")
+/*
+ * The methods of the Task service that name a task (Shutdown does not). START counts for the
+ * process that is started, EXEC_START in addition for the first process of its container.
+ */
+#define PROCESS_CALLS(X)                    \
+	X(STATE, "be asked for its state")  \
+	X(CREATE, "be created")             \
+	X(START, "be started")              \
+	X(DELETE, "be deleted")             \
+	X(PIDS, "be asked for its pids")    \
+	X(PAUSE, "be paused")               \
+	X(RESUME, "be resumed")             \
+	X(CHECKPOINT, "be checkpointed")    \
+	X(KILL, "be killed")                \
+	X(EXEC, "take an exec")             \
+	X(EXEC_START, "start an exec")      \
+	X(RESIZE, "be resized")             \
+	X(CLOSE_IO, "have its stdin ended") \
+	X(UPDATE, "be updated")             \
+	X(WAIT, "be waited for")            \
+	X(STATS, "be measured")             \
+	X(CONNECT, "be connected to")
 
 enum process_call {
 #define X(call, name) CALL_##call,
@@ -68,13 +93,14 @@ enum process_call {
 
 /*
  * 0, or why the call cannot be made on a process in this state, in the codes that containerd's
- * clients expect (contract: Kill of something that has ended is NOT_FOUND, everything else is
- * FAILED_PRECONDITION). `what` names the process.
+ * clients expect (contract: Kill and Update of something that has ended are NOT_FOUND, a method
+ * that a host process cannot have is UNIMPLEMENTED, what exists cannot be created, everything else
+ * is FAILED_PRECONDITION). `what` names the process.
  */
 int lifecycle_allows(
 	enum process_state state, enum process_call call, const char *what, struct err *err);
 
-/* containerd.v1.types.Status: 1 CREATED, 2 RUNNING, 3 STOPPED. */
+/* containerd.v1.types.Status: 1 CREATED, 2 RUNNING, 3 STOPPED, 4 PAUSED, 5 PAUSING; 0 DELETED. */
 int lifecycle_wire_status(enum process_state state);
 
 const char *lifecycle_state_name(enum process_state state);

@@ -79,6 +79,16 @@ void process_event(struct process *p, enum process_event event)
 	p->state = next;
 }
 
+enum process_state process_seen_state(const struct process *p)
+{
+	enum process_state all = p->container->init.state;
+
+	if (p->exec_id && (p->state == PROCESS_STARTING || p->state == PROCESS_RUNNING) &&
+		(all == PROCESS_PAUSING || all == PROCESS_PAUSED))
+		return all;
+	return p->state;
+}
+
 int process_keep_paths(struct process *p, const struct stdio_paths *paths)
 {
 	if (strlen(paths->in) > STDIO_PATH_MAX || strlen(paths->out) > STDIO_PATH_MAX ||

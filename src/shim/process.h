@@ -101,5 +101,8 @@ bool process_has_ended(const struct process *p);
 /* Whether there is a child that has not been reaped. */
 bool process_alive(const struct process *p);
 
+/* The state as the world sees it: an exec of a paused container is paused, too. */
+enum process_state process_seen_state(const struct process *p);
+
 /* Moves the state; a move the table does not have is a mistake of ours and ends the shim. */
 void process_event(struct process *p, enum process_event event);

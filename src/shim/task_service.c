@@ -14,15 +14,29 @@
 #include "shim/socket.h"
 #include "shim/waiters.h"
 
-/* The process a request names, or the call is answered and false returned. */
-static bool find(struct shim *shim, struct ttrpc_call *call, const char *id, const char *exec_id,
-	struct container **ret_c, struct process **ret_p)
+/*
+ * The process a request names, if the lifecycle's table lets the call be made on it; else the call
+ * is answered and false returned. For what nobody has the table answers as well: *ret_c is NULL
+ * when it says yes all the same.
+ */
+static bool find(struct shim *shim, struct ttrpc_call *call, enum process_call which,
+	const char *id, const char *exec_id, struct container **ret_c, struct process **ret_p)
 {
 	struct err err = ERR_INIT;
+	char name[256];
 	int r = shim_container(shim, id, ret_c, &err);
 
 	if (r == 0)
 		r = container_process(*ret_c, exec_id, ret_p, &err);
+	if (r < 0 && lifecycle_allows(PROCESS_DELETED, which, id, NULL) == 0) {
+		*ret_c = NULL;
+		return true;
+	}
+	/* Kill reaches what an ended process left behind: container_kill looks at the table itself
+	 */
+	if (r == 0 && which != CALL_KILL)
+		r = lifecycle_allows(process_seen_state(*ret_p), which,
+			process_name(*ret_p, name, sizeof(name)), &err);
 	if (r < 0)
 		answer_error(call, &err);
 	return r == 0;
@@ -68,7 +82,7 @@ static void on_start(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	struct container *c;
 	struct process *p;
 
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_START, request->id, request->exec_id, &c, &p))
 		return;
 	if (container_start(c, p, call, &err) < 0)
 		answer_error(call, &err);
@@ -86,7 +100,7 @@ static void on_delete(struct ttrpc_call *call, const ProtobufCMessage *message, 
 		(void)waiters_add(&c->deleters, call); /* both hear how it ends */
 		return;
 	}
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_DELETE, request->id, request->exec_id, &c, &p))
 		return;
 	if (!p->exec_id)
 		r = container_delete(c, call, &err);
@@ -108,7 +122,7 @@ static void on_exec(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	struct process *p;
 	int r;
 
-	if (!find(ctx, call, request->id, "", &c, &p))
+	if (!find(ctx, call, CALL_EXEC, request->id, "", &c, &p))
 		return;
 	if (!request->spec || request->spec->value.len == 0)
 		r = err_setf(&err, ERR_INVALID, EINVAL, "exec %.100s: no process object",
@@ -128,7 +142,7 @@ static void on_state(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	struct container *c;
 	struct process *p;
 
-	if (find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (find(ctx, call, CALL_STATE, request->id, request->exec_id, &c, &p))
 		answer_state(call, p);
 }
 
@@ -138,7 +152,7 @@ static void on_wait(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	struct container *c;
 	struct process *p;
 
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_WAIT, request->id, request->exec_id, &c, &p))
 		return;
 	if (waiters_add(&p->waiters, call) == 0 && p->state == PROCESS_STOPPED)
 		c->audience->waited(p);
@@ -151,7 +165,7 @@ static void on_kill(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	struct container *c;
 	struct process *p;
 
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_KILL, request->id, request->exec_id, &c, &p))
 		return;
 	if (container_kill(c, p, request->signal, request->all && !p->exec_id, &err) < 0)
 		answer_error(call, &err);
@@ -165,7 +179,7 @@ static void on_resize(struct ttrpc_call *call, const ProtobufCMessage *message, 
 	struct container *c;
 	struct process *p;
 
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_RESIZE, request->id, request->exec_id, &c, &p))
 		return;
 	stdio_resize(&p->io, request->width, request->height);
 	answer_empty(call);
@@ -177,7 +191,7 @@ static void on_close_io(struct ttrpc_call *call, const ProtobufCMessage *message
 	struct container *c;
 	struct process *p;
 
-	if (!find(ctx, call, request->id, request->exec_id, &c, &p))
+	if (!find(ctx, call, CALL_CLOSE_IO, request->id, request->exec_id, &c, &p))
 		return;
 	if (request->stdin)
 		stdio_close_stdin(&p->io);
@@ -193,7 +207,7 @@ static void on_pids(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	struct process *p;
 	size_t n;
 
-	if (!c && !find(ctx, call, request->id, "", &c, &p))
+	if (!c && !find(ctx, call, CALL_PIDS, request->id, "", &c, &p))
 		return;
 	if (container_pids(c, &pids, &n, &err) < 0)
 		answer_error(call, &err);
@@ -210,7 +224,7 @@ static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, v
 	struct process *p;
 	struct stats stats;
 
-	if (!find(ctx, call, request->id, "", &c, &p))
+	if (!find(ctx, call, CALL_STATS, request->id, "", &c, &p))
 		return;
 	if (stats_collect(&c->cgroup, shim->cgroup_host.mode, &stats, &err) < 0)
 		answer_error(call, &err);
@@ -223,11 +237,13 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message,
 {
 	const Task__ConnectRequest *request = (const Task__ConnectRequest *)message;
 	Task__ConnectResponse response = TASK__CONNECT_RESPONSE__INIT;
-	struct container *c;
+	struct container *c = shim_sandbox(ctx, request->id);
+	struct process *p;
 
+	if (!c && !find(ctx, call, CALL_CONNECT, request->id, "", &c, &p))
+		return;
 	response.shim_pid = (uint32_t)getpid();
-	if ((c = shim_sandbox(ctx, request->id)) || shim_container(ctx, request->id, &c, NULL) == 0)
-		response.task_pid = c->init.pid;
+	response.task_pid = c ? c->init.pid : 0;
 	response.version = (char *)REAPER_VERSION;
 	ttrpc_call_reply(call, &response.base);
 }
@@ -236,6 +252,46 @@ static void on_shutdown(struct ttrpc_call *call, UNUSED const ProtobufCMessage *
 {
 	answer_empty(call);
 	shim_reconsider(ctx, true);
+}
+
+static void on_pause(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__PauseRequest *request = (const Task__PauseRequest *)message;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, CALL_PAUSE, request->id, "", &c, &p))
+		return;
+	if (pause_begin(c, call, &err) < 0)
+		answer_error(call, &err);
+}
+
+static void on_resume(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__ResumeRequest *request = (const Task__ResumeRequest *)message;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+
+	if (!find(ctx, call, CALL_RESUME, request->id, "", &c, &p))
+		return;
+	if (pause_end(c, &err) < 0)
+		answer_error(call, &err);
+	else
+		answer_empty(call);
+}
+
+/* The table refuses it in every state: a process that lives in the host's own namespaces cannot be
+ * put back elsewhere. */
+static void on_checkpoint(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	const Task__CheckpointTaskRequest *request = (const Task__CheckpointTaskRequest *)message;
+	struct container *c;
+	struct process *p;
+
+	if (find(ctx, call, CALL_CHECKPOINT, request->id, "", &c, &p))
+		ttrpc_call_failf(call, ERR_UNIMPLEMENTED, "%s", ttrpc_call_method(call));
 }
 
 static void on_unimplemented(
@@ -250,9 +306,9 @@ static const struct ttrpc_method task_methods[] = {
 	{"Start", &task__start_request__descriptor, on_start},
 	{"Delete", &task__delete_request__descriptor, on_delete},
 	{"Pids", &task__pids_request__descriptor, on_pids},
-	{"Pause", &task__pause_request__descriptor, on_unimplemented},
-	{"Resume", &task__resume_request__descriptor, on_unimplemented},
-	{"Checkpoint", &task__checkpoint_task_request__descriptor, on_unimplemented},
+	{"Pause", &task__pause_request__descriptor, on_pause},
+	{"Resume", &task__resume_request__descriptor, on_resume},
+	{"Checkpoint", &task__checkpoint_task_request__descriptor, on_checkpoint},
 	{"Kill", &task__kill_request__descriptor, on_kill},
 	{"Exec", &task__exec_process_request__descriptor, on_exec},
 	{"ResizePty", &task__resize_pty_request__descriptor, on_resize},

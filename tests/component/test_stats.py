@@ -1,10 +1,10 @@
 """Stats: both metric formats against what the kernel's own files say."""
 
 import os
-import pathlib
 
 import pytest
 
+from cgroups import directories, flat, is_v1, number
 from ttrpc import NOT_FOUND, metrics
 from waiting import until
 
@@ -13,39 +13,6 @@ pytestmark = pytest.mark.submission("kubectl top, HPA and eviction read Stats; a
 SLEEP = ("/bin/sleep", "600")
 # burns time, keeps 40 MB, has two processes
 BUSY = ("/bin/sh", "-c", "sleep 600 & x=$(head -c 40000000 /dev/zero | tr '\\0' x); while :; do :; done")
-
-
-def directories(pid):
-    """{controller: directory} of a process; "" is cgroup2."""
-    places = {}
-    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        if kind == "cgroup2":
-            places[""] = before.split()[4]
-        elif kind == "cgroup":
-            places.update({name: before.split()[4] for name in options.split(",")})
-    found = {}
-    for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, names, path = line.split(":", 2)
-        for name in names.split(","):
-            if name in places:
-                found[name] = pathlib.Path(places[name] + path)
-    return found
-
-
-def number(path):
-    text = path.read_text().strip()
-    return (1 << 64) - 1 if text == "max" else int(text)
-
-
-def flat(path):
-    return {key: int(value) for key, value in (line.split() for line in path.read_text().splitlines())}
-
-
-def is_v1():
-    return any(line.split(" - ")[1].startswith("cgroup ") and "name=" not in line
-               for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())  # fmt: skip
 
 
 @pytest.fixture

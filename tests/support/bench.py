@@ -52,6 +52,12 @@ def spec(*args, **changes):
     return config
 
 
+def exec_spec(*args, **changes):
+    """The process object of an Exec request."""
+    return {"type_url": "types.containerd.io/opencontainers/runtime-spec/1/Process",
+            "value": json.dumps(spec(*args, process=changes)["process"]).encode()}  # fmt: skip
+
+
 class Bench(Bare):
     """A state directory with bundles, an Events server, and the shims started from it."""
 
@@ -126,7 +132,7 @@ class Bench(Bare):
         """The `delete` call, after which containerd removes the bundle."""
         bundle = self.directory / name
         result = self.shim("-bundle", str(bundle), "delete", bundle=bundle, name=name)
-        assert result.stderr == b""
+        assert result.stderr.decode() == ""
         answer = TASK.decode("DeleteResponse", result.stdout)
         shutil.rmtree(bundle)
         return answer
