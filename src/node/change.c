@@ -104,22 +104,56 @@ static int hash_of(const char *root, const char *config, char ret_hash[65], char
 	return r;
 }
 
+/* The directories that were made for a file that is not there (any more). */
+static void remove_dirs(const char *root, const struct journal *j)
+{
+	_cleanup_free_ char *dir = strdup(j->config);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+
+	if (!j->created || !slash || slash == dir)
+		return;
+	*slash = '\0';
+	root_rmdirs(root, dir, j->dirs_made);
+}
+
+/* A file that bytes were written into, with the bytes from before and more behind them. */
+static int trim(const char *root, const struct journal *j, const char *path, char hash[65])
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r;
+
+	if (!j->backup || str_eq(hash, j->before) || str_eq(hash, j->after) ||
+		journal_read_backup(root, j->backup, &text, &len, NULL) < 0)
+		return 0;
+	r = write_trim(path, j->before, len);
+	if (r > 0)
+		memcpy(hash, j->before, sizeof(j->before));
+	return r;
+}
+
 int change_recover(const struct daemon *d, const char *handler, struct journal *j, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	char hash[65];
 	int r, made = 0;
 
+	journal_sweep(d->root);
 	r = journal_load(d->root, handler, j, err);
 	if (r == -EBADMSG) /* the markers say enough */
 		return 0;
 	if (r <= 0)
 		return r;
 	r = hash_of(d->root, j->config, hash, &path);
+	if (r == 0 && path)
+		r = trim(d->root, j, path, hash);
+	else if (r == 0)
+		r = str_printf(&path, "%s%s", d->root, j->config);
 	if (r < 0)
 		return err_sysf(err, -r, "%s%s", d->root, j->config);
-	if (path)
-		write_sweep(path);
+	write_sweep(path);
+	if (hash[0] == '\0')
+		remove_dirs(d->root, j);
 	if (j->phase != JOURNAL_INTENT)
 		return 0;
 	if (str_eq(hash, j->after)) {
@@ -279,10 +313,11 @@ int change_write(const struct plan *p, struct journal *j, struct report *rep, st
 		return r;
 	}
 	j->phase = JOURNAL_WRITTEN;
-	r = journal_save(root, j, &made, err);
+	/* the intent is on disk: with it the next run finds out the same */
+	(void)journal_save(root, j, &made, NULL);
 	remove_stale(p, &old);
 	journal_rotate(root, j->backup);
-	return r;
+	return 0;
 }
 
 int change_restore(const struct daemon *d, const struct journal *j, struct err *err)
@@ -299,13 +334,9 @@ int change_restore(const struct daemon *d, const struct journal *j, struct err *
 		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s%s was changed by somebody else",
 			d->root, j->config);
 	if (j->created) {
-		_cleanup_free_ char *dir = strdup(j->config);
-
 		r = write_unlink(path, err);
-		if (r == 0 && dir && strrchr(dir, '/') != dir) {
-			*strrchr(dir, '/') = '\0';
-			root_rmdirs(d->root, dir, j->dirs_made);
-		}
+		if (r == 0)
+			remove_dirs(d->root, j);
 		return r;
 	}
 	r = journal_read_backup(d->root, j->backup ? j->backup : "", &text, &len, err);

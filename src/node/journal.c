@@ -251,6 +251,29 @@ void journal_remove_backup(const char *root, const char *name)
 	root_rmdirs(root, JOURNAL_DIR "/backups", 1);
 }
 
+static void sweep_directory(const char *root, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *e;
+
+	if (str_printf(&path, "%s%s", root, name) < 0)
+		return;
+	dir = opendir(path);
+	while (dir && (e = readdir(dir))) {
+		/* the names that file_replace_at gives to what is not complete */
+		if (str_has_prefix(e->d_name, ".journal") ||
+			(e->d_name[0] == '.' && strstr(e->d_name, ".bak.")))
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+}
+
+void journal_sweep(const char *root)
+{
+	sweep_directory(root, JOURNAL_DIR);
+	sweep_directory(root, JOURNAL_DIR "/backups");
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -66,5 +66,8 @@ int journal_read_backup(
 	const char *root, const char *name, char **ret_data, size_t *ret_len, struct err *err);
 void journal_remove_backup(const char *root, const char *name);
 
+/* Removes what a killed run left half-written in the directory and its backups. */
+void journal_sweep(const char *root);
+
 /* Removes the oldest backups beyond JOURNAL_BACKUPS, never `keep`. */
 void journal_rotate(const char *root, const char *keep);

@@ -44,33 +44,58 @@ int root_real_path(int fd, char **ret_path)
 	return str_dup(ret_path, target);
 }
 
-int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mode)
+int root_missing_dirs(const char *root, const char *name, char **ret_last)
 {
 	_cleanup_free_ char *path = NULL;
-	size_t at = strlen(root) + 1;
-	int made = 0, r;
+	int missing = 0, r = str_printf(&path, "%s%s", root, name);
 
-	r = str_printf(&path, "%s%s", root, name);
 	if (r < 0)
 		return r;
+	for (; access(path, F_OK) < 0; missing++) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT || !slash)
+			return -errno;
+		slash[slash == path] = '\0';
+	}
+	*ret_last = TAKE_PTR(path);
+	return missing;
+}
+
+static int mkdirs(char *path, size_t at, mode_t mode, mode_t last_mode)
+{
+	int made = 0;
+
 	for (;;) {
 		size_t next = at + strcspn(path + at, "/");
 		bool last = path[next] == '\0';
 
 		path[next] = '\0';
-		if (mkdir(path, last ? last_mode : mode) == 0) {
+		if (mkdir(path, last ? last_mode : mode) == 0)
 			made++;
-			/* umask must not decide who can read a configuration directory */
-			if (chmod(path, last ? last_mode : mode) < 0)
-				return -errno;
-		} else if (errno != EEXIST) {
+		else if (errno != EEXIST)
 			return -errno;
-		}
 		if (last)
 			return made;
 		path[next] = '/';
 		at = next + 1;
 	}
+}
+
+int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mode)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = str_printf(&path, "%s%s", root, name);
+	mode_t mask;
+
+	if (r < 0)
+		return r;
+	/* it must not decide who can read a configuration directory; these programs have one thread
+	 */
+	mask = umask(0);
+	r = mkdirs(path, strlen(root) + 1, mode, last_mode);
+	(void)umask(mask);
+	return r;
 }
 
 void root_rmdirs(const char *root, const char *name, int levels)
@@ -82,7 +107,8 @@ void root_rmdirs(const char *root, const char *name, int levels)
 	for (; levels > 0; levels--) {
 		char *slash = strrchr(path, '/');
 
-		if (rmdir(path) < 0 || !slash || slash == path)
+		/* one that a killed run removed already counts as removed */
+		if ((rmdir(path) < 0 && errno != ENOENT) || !slash || slash == path)
 			return;
 		*slash = '\0';
 	}

@@ -13,8 +13,12 @@ int root_open(const char *root, const char *name, int flags);
 /* The path on this machine of an open file in *ret_path: its symbolic links are resolved. */
 int root_real_path(int fd, char **ret_path);
 
+/* How many levels of the directories of ROOT/NAME are missing; the last that is there in *ret_last,
+ * which the caller frees. -errno. */
+int root_missing_dirs(const char *root, const char *name, char **ret_last);
+
 /* Makes the missing directories of ROOT/NAME. Returns how many levels were made, or -errno. */
 int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mode);
 
-/* Removes the lowest `levels` directories of ROOT/NAME that are empty. */
+/* Removes the lowest `levels` directories of ROOT/NAME as far as they are empty. */
 void root_rmdirs(const char *root, const char *name, int levels);

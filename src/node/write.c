@@ -26,8 +26,8 @@ void write_job_done(struct write_job *job)
 {
 	if (job->tmp)
 		(void)unlink(job->tmp);
-	if (job->dirs_made > 0)
-		root_rmdirs(job->root, job->dir, job->dirs_made); /* only what is empty goes */
+	if (job->made > 0)
+		root_rmdirs(job->root, job->dir, job->made); /* only what is empty goes */
 	free(job->path);
 	free(job->tmp);
 	free(job->dir);
@@ -121,32 +121,25 @@ static int copy_xattrs(int from, int to)
 	return 0;
 }
 
-static int fill_tmp(struct write_job *job, int from, struct err *err)
-{
-	_cleanup_close_ int fd = -EBADF;
-	int r;
+/* ---- looking ---- */
 
-	(void)unlink(job->tmp); /* of a run that was killed: the lock is ours */
-	fd = open(job->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sysf(err, errno, "%s", job->tmp);
-	r = file_write_all(fd, job->data, job->len);
-	/* owner first: changing it takes set-id bits away */
-	if (r == 0 && fchown(fd, job->uid, job->gid) < 0)
-		r = -errno;
-	if (r == 0 && from >= 0)
-		r = copy_xattrs(from, fd);
-	if (r == 0 && fchmod(fd, job->mode) < 0)
-		r = -errno;
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(job->tmp);
-	return r < 0 ? err_sysf(err, -r, "%s", job->tmp) : 0;
+/* For root too: a read-only file system, an immutable file or directory. */
+static int check_writable(const char *path, struct err *err)
+{
+	return access(path, W_OK) < 0 ? err_sysf(err, errno, "%s", path) : 0;
+}
+
+static int directory_of(const char *path, char **ret)
+{
+	const char *slash = strrchr(path, '/');
+
+	*ret = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int prepare_existing(struct write_job *job, int fd, struct err *err)
 {
+	_cleanup_free_ char *dir = NULL;
 	char hash[65];
 	struct stat st;
 	int r = hash_fd(fd, hash);
@@ -161,45 +154,43 @@ static int prepare_existing(struct write_job *job, int fd, struct err *err)
 	job->mode = st.st_mode & 07777;
 	job->uid = st.st_uid;
 	job->gid = st.st_gid;
-	if (access(job->path, W_OK) < 0) /* root too: read-only file system, immutable file */
-		return err_sysf(err, errno, "%s", job->path);
-	if (st.st_nlink > 1)
-		return 0; /* a rename would split the two names */
+	r = check_writable(job->path, err);
+	if (r < 0 || st.st_nlink > 1) /* a rename would split the two names */
+		return r;
 	r = tmp_name(job->path, &job->tmp);
-	return r < 0 ? err_sysf(err, -r, "%s", job->path) : fill_tmp(job, fd, err);
+	if (r == 0)
+		r = directory_of(job->path, &dir);
+	return r < 0 ? err_sysf(err, -r, "%s", job->path) : check_writable(dir, err);
 }
 
 static int prepare_new(struct write_job *job, const char *name, struct err *err)
 {
-	int r;
+	_cleanup_free_ char *there = NULL;
+	int r = str_printf(&job->path, "%s%s", job->root, name);
 
-	r = str_printf(&job->path, "%s%s", job->root, name);
 	if (r == 0)
 		r = tmp_name(job->path, &job->tmp);
+	if (r == 0)
+		r = root_missing_dirs(job->root, job->dir, &there);
 	if (r < 0)
 		return err_sysf(err, -r, "%s", name);
+	job->dirs_made = r;
 	job->create = true;
 	job->mode = 0644;
 	job->uid = geteuid();
 	job->gid = getegid();
-	r = root_mkdirs(job->root, job->dir, 0755, 0755);
-	if (r < 0)
-		return err_sysf(err, -r, "%s", job->dir);
-	job->dirs_made = r;
-	return fill_tmp(job, -1, err);
+	return check_writable(there, err);
 }
 
 int write_prepare(struct write_job *job, const char *root, const char *name, const char *before,
 	const char *data, size_t len, struct err *err)
 {
 	_cleanup_close_ int fd = -EBADF;
-	const char *slash = strrchr(name, '/');
 
 	job->root = root;
 	job->data = data;
 	job->len = len;
-	job->dir = strndup(name, slash == name ? 1 : (size_t)(slash - name));
-	if (!job->dir)
+	if (directory_of(name, &job->dir) < 0)
 		return err_sysf(err, ENOMEM, "%s", name);
 	fd = root_open(root, name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 && fd != -ENOENT)
@@ -213,55 +204,167 @@ int write_prepare(struct write_job *job, const char *root, const char *name, con
 	return prepare_existing(job, fd, err);
 }
 
-static int write_in_place(struct write_job *job, struct err *err)
+/* ---- a new file beside it ---- */
+
+/* `from` is the file that gives its attributes, or -1. */
+static int fill_tmp(const struct write_job *job, int from)
 {
-	_cleanup_close_ int fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	_cleanup_close_ int fd = -EBADF;
 	int r;
 
+	(void)unlink(job->tmp); /* of a run that was killed: the lock is ours */
+	fd = open(job->tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_sysf(err, errno, "%s", job->path);
+		return -errno;
 	r = file_write_all(fd, job->data, job->len);
-	if (r == 0 && (ftruncate(fd, (off_t)job->len) < 0 || fsync(fd) < 0))
+	/* owner first: changing it takes set-id bits away */
+	if (r == 0 && fchown(fd, job->uid, job->gid) < 0)
 		r = -errno;
-	return r < 0 ? err_sysf(err, -r, "writing into %s", job->path) : 0;
+	if (r == 0 && from >= 0)
+		r = copy_xattrs(from, fd);
+	if (r == 0 && fchmod(fd, job->mode) < 0)
+		r = -errno;
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r;
 }
 
 static int commit_new(struct write_job *job)
 {
-	int r = renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_NOREPLACE) < 0 ? -errno
-											 : 0;
+	int r = root_mkdirs(job->root, job->dir, 0755, 0755);
 
+	if (r < 0)
+		return r;
+	job->made = r;
+	r = fill_tmp(job, -1);
+	if (r < 0)
+		return r;
+	r = renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_NOREPLACE) < 0 ? -errno : 0;
 	if (r == -EINVAL) /* a file system without it: a link has the same guarantee */
 		r = link(job->tmp, job->path) < 0 ? -errno : unlink(job->tmp) < 0 ? -errno : 0;
+	if (r == 0)
+		job->made = 0;
 	return r == -EEXIST ? -ESTALE : r;
+}
+
+static int commit_beside(struct write_job *job)
+{
+	_cleanup_close_ int old = open(job->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	char hash[65];
+	int r;
+
+	if (old < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	r = fill_tmp(job, old);
+	/* as late as can be: who writes without our lock is seen up to here */
+	if (r == 0)
+		r = write_hash(job->path, hash);
+	if (r == 0 && !str_eq(hash, job->before))
+		r = -ESTALE;
+	if (r == 0)
+		r = rename(job->tmp, job->path) < 0 ? -errno : 0;
+	return r;
+}
+
+/* ---- into the file itself ---- */
+
+static int write_at(int fd, const char *data, size_t len, size_t at)
+{
+	if (lseek(fd, (off_t)at, SEEK_SET) < 0)
+		return -errno;
+	return file_write_all(fd, data, len);
+}
+
+/*
+ * One write() from the first byte that differs, so that a kill leaves the old bytes or the new
+ * ones. A file that gets shorter is filled up with line ends before it is cut: what a kill between
+ * the two leaves means the same already (write_trim takes them away).
+ */
+static int overwrite(const struct write_job *job, int fd, const char *old, size_t old_len)
+{
+	size_t max = old_len > job->len ? old_len : job->len, at = 0;
+	_cleanup_free_ char *text = malloc(max + 1);
+	int r = 0;
+
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, job->data, job->len);
+	memset(text + job->len, '\n', max - job->len);
+	while (at < job->len && at < old_len && text[at] == old[at])
+		at++;
+	/* no space is found out before anything was written */
+	if (job->len > old_len && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)job->len) < 0 &&
+		errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	if (at < job->len)
+		r = write_at(fd, text + at, max - at, at);
+	if (r == 0 && (ftruncate(fd, (off_t)job->len) < 0 || fsync(fd) < 0))
+		r = -errno;
+	if (r < 0) { /* as it was, as far as that goes */
+		(void)write_at(fd, old + at, old_len - at, at);
+		if (ftruncate(fd, (off_t)old_len) == 0)
+			(void)fsync(fd);
+	}
+	return r;
+}
+
+static int commit_in_place(const struct write_job *job)
+{
+	_cleanup_close_ int fd = open(job->path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	_cleanup_free_ char *old = NULL;
+	char hash[SHA256_HEX_SIZE];
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	r = file_read_fd(fd, "file", CONFSET_FILE_MAX, &old, &len, NULL);
+	if (r < 0)
+		return r;
+	sha256_hex(old, len, hash);
+	return str_eq(hash, job->before) ? overwrite(job, fd, old ? old : "", len) : -ESTALE;
 }
 
 int write_commit(struct write_job *job, struct err *err)
 {
-	char hash[65];
-	int r;
+	int r = job->create ? commit_new(job)
+		: job->tmp  ? commit_beside(job)
+			    : commit_in_place(job);
 
-	if (job->create) {
-		r = commit_new(job);
-		if (r == 0)
-			job->dirs_made = 0;
-	} else {
-		/* as late as can be: who writes without our lock is seen up to here */
-		r = write_hash(job->path, hash);
-		if (r == 0 && !str_eq(hash, job->before))
-			r = -ESTALE;
-		if (r == 0 && job->tmp)
-			r = rename(job->tmp, job->path) < 0 ? -errno : 0;
-		if (r == -EBUSY || (r == 0 && !job->tmp))
-			return write_in_place(job, err);
+	if (r == -EBUSY && !job->create) { /* a mount point has no other file renamed over it */
+		(void)unlink(job->tmp);
+		r = commit_in_place(job);
 	}
 	if (r == -ESTALE)
 		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s was changed by somebody else",
 			job->path);
 	if (r < 0)
-		return err_sysf(err, -r, "%s", job->path);
+		return err_sysf(err, -r, "writing %s", job->path);
 	free(job->tmp);
 	job->tmp = NULL;
 	(void)sync_directory(job->path);
 	return 0;
+}
+
+int write_trim(const char *path, const char *before, size_t len)
+{
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	_cleanup_free_ char *text = NULL;
+	char hash[SHA256_HEX_SIZE];
+	size_t now;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = file_read_fd(fd, "file", CONFSET_FILE_MAX, &text, &now, NULL);
+	if (r < 0 || now <= len)
+		return r;
+	for (size_t i = len; i < now; i++) {
+		if (text[i] != '\n')
+			return 0;
+	}
+	sha256_hex(text, len, hash);
+	if (!str_eq(hash, before))
+		return 0;
+	return ftruncate(fd, (off_t)len) < 0 || fsync(fd) < 0 ? -errno : 1;
 }

@@ -63,7 +63,7 @@ struct process {
 };
 
 static struct {
-	int calls[32];
+	int calls[128];
 	size_t n_calls;
 	bool by_name;
 	const char *comm;

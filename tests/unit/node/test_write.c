@@ -82,6 +82,7 @@ Test(node_write, sees_who_was_faster)
 	write_job_done(&job);
 	expect_file(root, FILE_NAME, "editor");
 	cr_assert_eq(write_prepare(&job, root, "/etc/x/y/new.toml", NULL, "new", 3, NULL), 0);
+	cr_assert_eq(root_mkdirs(root, "/etc/x/y", 0755, 0755), 2);
 	tree_put(root, "/etc/x/y/new.toml", "editor", 6);
 	cr_expect_eq(write_commit(&job, NULL), -ESTALE);
 	write_job_done(&job);
@@ -89,18 +90,78 @@ Test(node_write, sees_who_was_faster)
 	tree_remove(root);
 }
 
-Test(node_write, takes_back_the_directories_of_a_file_that_was_not_written)
+/* What a kill leaves must stand in the journal first, and the journal comes after this. */
+Test(node_write, looks_before_it_writes_anything)
 {
-	char *root = tree_new(), *before = tree_census(root), *after;
-	struct write_job job = WRITE_JOB_INIT;
+	char *root = tree_new(), *before, *after, hash[65];
+	struct write_job job = WRITE_JOB_INIT, other = WRITE_JOB_INIT;
 
-	cr_assert_eq(write_prepare(&job, root, "/etc/a/b/c.toml", NULL, "new", 3, NULL), 0);
+	tree_put(root, FILE_NAME, "old", 3);
+	before = tree_census(root);
+	sha256_hex("old", 3, hash);
+	cr_assert_eq(write_prepare(&job, root, FILE_NAME, hash, "new", 3, NULL), 0);
+	cr_assert_eq(write_prepare(&other, root, "/etc/a/b/c.toml", NULL, "new", 3, NULL), 0);
+	cr_expect_eq(other.dirs_made, 2);
 	write_job_done(&job);
+	write_job_done(&other);
 	after = tree_census(root);
-	/* times of /etc have changed; names have not */
-	cr_expect_null(strstr(after, "/etc/a"));
+	cr_expect_str_eq(before, after);
 	free(before);
 	free(after);
+	tree_remove(root);
+}
+
+static void replace_linked(const char *old, const char *text)
+{
+	char *root = tree_new(), *path = path_in(root, FILE_NAME), *other = path_in(root, "/other");
+	struct write_job job = WRITE_JOB_INIT;
+	char hash[65];
+
+	tree_put(root, FILE_NAME, old, strlen(old));
+	cr_assert_eq(link(path, other), 0);
+	sha256_hex(old, strlen(old), hash);
+	cr_assert_eq(write_prepare(&job, root, FILE_NAME, hash, text, strlen(text), NULL), 0);
+	cr_assert_eq(write_commit(&job, NULL), 0);
+	write_job_done(&job);
+	expect_file(root, FILE_NAME, text);
+	expect_file(root, "/other", text);
+	free(path);
+	free(other);
+	tree_remove(root);
+}
+
+Test(node_write, writes_into_a_file_with_two_names)
+{
+	replace_linked("head\n", "head\nblock\n");
+	replace_linked("head\nblock\n", "head\n");
+	replace_linked("head\nblock\ntail\n", "head\ntail\n");
+	replace_linked("head\ntail\n", "head\nblock\ntail\n");
+	replace_linked("x", "");
+	replace_linked("", "x");
+}
+
+Test(node_write, cuts_only_what_a_kill_left_behind_the_old_bytes)
+{
+	static const struct {
+		const char *now;
+		int result;
+		const char *then;
+	} files[] = {
+		{"old\n", 0, "old\n"},
+		{"old\n\n\n\n", 1, "old\n"},
+		{"old\n\n\nx", 0, "old\n\n\nx"},
+		{"new\n\n\n\n", 0, "new\n\n\n\n"},
+		{"ol", 0, "ol"},
+	};
+	char *root = tree_new(), *path = path_in(root, FILE_NAME), hash[65];
+
+	sha256_hex("old\n", 4, hash);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		tree_put(root, FILE_NAME, files[i].now, strlen(files[i].now));
+		cr_expect_eq(write_trim(path, hash, 4), files[i].result, "%zu", i);
+		expect_file(root, FILE_NAME, files[i].then);
+	}
+	free(path);
 	tree_remove(root);
 }
 
