@@ -84,6 +84,7 @@ static enum move move_chunk(struct relay *r)
 {
 	static char chunk[CHUNK]; /* one for all streams: the loop runs one callback at a time */
 	size_t size = r->can_splice && !r->discard ? SMALL : CHUNK;
+	enum move m;
 	ssize_t n;
 
 	if (r->rest)
@@ -97,7 +98,9 @@ static enum move move_chunk(struct relay *r)
 	/* EIO is how a terminal's master says that its last slave was closed */
 	if (n <= 0)
 		return MOVE_END;
-	return give(r, chunk, (size_t)n);
+	/* a short read of a pipe has seen all there was: the loop says when there is more */
+	m = give(r, chunk, (size_t)n);
+	return m == MOVE_MORE && r->can_splice && (size_t)n < size ? MOVE_EMPTY : m;
 }
 
 static enum move pump(struct relay *r)

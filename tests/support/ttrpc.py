@@ -16,7 +16,7 @@ SANDBOX = Schema(PROTO / "sandbox.proto")
 REQUEST, RESPONSE, DATA = 1, 2, 3
 MAX_DATA = 4 << 20
 
-OK, UNKNOWN, INVALID, NOT_FOUND, EXISTS = 0, 2, 3, 5, 6
+OK, UNKNOWN, INVALID, DEADLINE, NOT_FOUND, EXISTS = 0, 2, 3, 4, 5, 6
 EXHAUSTED, PRECONDITION, UNIMPLEMENTED, INTERNAL = 8, 9, 12, 13
 
 REQUESTS = {"Create": "CreateTaskRequest", "Exec": "ExecProcessRequest", "Update": "UpdateTaskRequest",
@@ -63,10 +63,11 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
-    def send(self, service, method, payload=b"", stream=None, flags=0):
+    def send(self, service, method, payload=b"", stream=None, flags=0, **more):
+        """`more`: timeout_nano, metadata."""
         if stream is None:
             stream, self.next = self.next, self.next + 2
-        request = TTRPC.encode("Request", {"service": service, "method": method, "payload": payload})
+        request = TTRPC.encode("Request", {"service": service, "method": method, "payload": payload, **more})
         self.socket.sendall(frame(stream, REQUEST, request, flags))
         return stream
 
@@ -107,9 +108,10 @@ class Task:
         self.connection = connection
         self.service = f"containerd.task.{version}.Task"
 
-    def begin(self, method, **fields):
+    def begin(self, method, wire=None, **fields):
+        """`wire`: what stands in the ttrpc request beside the payload."""
         payload = TASK.encode(REQUESTS.get(method, f"{method}Request"), fields)
-        return self.connection.send(self.service, method, payload)
+        return self.connection.send(self.service, method, payload, **(wire or {}))
 
     def end(self, method, stream):
         payload = self.connection.finish(stream)
