@@ -37,6 +37,13 @@ version = 2
   container_annotations = ["reaper.runtime/*"]
 """
 
+# the same runtime with its own Sandbox service in place of a pause container (containerd 2.x)
+SANDBOXER = f"""
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{HANDLER}-shim]
+  runtime_type = "{RUNTIME}"
+  sandbox_mode = "shim"
+"""
+
 CONFLIST = """{
   "cniVersion": "0.4.0", "name": "reaper-test",
   "plugins": [{"type": "bridge", "bridge": "reaper-test0", "isGateway": true,
@@ -223,14 +230,16 @@ class Node(Machine):
         """A runtime handler and a pod network, written by hand: reaperctl has its own tests."""
         config = self.path("/etc/containerd/config.toml")
         text = config.read_text()
-        config.write_text(text + STANZA.replace("version = 2\n", ""))
+        text += STANZA.replace("version = 2\n", "")
+        config.write_text(text + (SANDBOXER if self.suite == "forky" else ""))
         conflist = self.path("/etc/cni/net.d/10-reaper-test.conflist")
         conflist.parent.mkdir(parents=True, exist_ok=True)
         conflist.write_text(CONFLIST)
         self.restart_containerd()
         import_image(self, IMAGE)
         # what iptables and CNI make at their first use is not a leak of the first test
-        self.run("sh", "-c", "mkdir -p /run/netns /run/containerd/fifo /run/containerd/s && touch /run/xtables.lock")
+        self.run("sh", "-c", "mkdir -p /run/netns /run/containerd/fifo /run/containerd/s "
+                 "/run/containerd/io.containerd.sandbox.controller.v1.shim/k8s.io && touch /run/xtables.lock")  # fmt: skip
 
     def rebuild(self):
         self.create()

@@ -74,7 +74,7 @@ class Pods:
         self.made = []
         self.cri = Cri(f"unix://{machine.path(machine.socket)}")
 
-    def sandbox(self, host_network=True, host_pid=False, host_ipc=False, **fields):
+    def sandbox(self, host_network=True, host_pid=False, host_ipc=False, handler=HANDLER, **fields):
         number = len(self.made)
         uid = str(uuid.uuid4())
         options = {
@@ -89,7 +89,7 @@ class Pods:
             "linux": {"security_context": {"namespace_options": options}},
             **fields,
         }
-        pod = Pod(self.cri, config)
+        pod = Pod(self.cri, config, handler)
         self.made.append(pod)
         return pod
 
