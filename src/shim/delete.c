@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "cgroup/freeze.h"
 #include "cgroup/kill.h"
-#include "oci/annotations.h"
+#include "oci/spec.h"
 #include "proto/task.pb-c.h"
 #include "shim/actions.h"
 #include "shim/delete_hooks.h"
@@ -29,6 +29,11 @@ enum {
 static void complain(const struct shim_options *opts, const struct err *err)
 {
 	(void)fprintf(stderr, "containerd-shim-reaper-v2: delete %s: %s\n", opts->id, err->text);
+}
+
+static const char *bundle_of(const struct shim_options *opts)
+{
+	return opts->bundle ? opts->bundle : ".";
 }
 
 /* Ends the first process; with a pid namespace of its own everything else ends with it. */
@@ -55,6 +60,28 @@ static void kill_init(const struct shim_options *opts, const struct store_record
 			record->init_pid);
 		complain(opts, &err);
 	}
+}
+
+/*
+ * The cgroup of a container whose record is there and cannot be read: a newer version wrote it (the
+ * package was downgraded under a running pod), or it is damaged. The record is written before the
+ * cgroup is made, so that what config.json names is ours; without a record it may be anybody's.
+ */
+static int cgroup_of_config(
+	const struct shim_options *opts, struct cgroup *ret_cgroup, struct err *err)
+{
+	_cleanup_(oci_spec_done) struct oci_spec spec = OCI_SPEC_INIT;
+	_cleanup_(cgroup_path_done) struct cgroup_path path = CGROUP_PATH_INIT;
+	_cleanup_(cgroup_host_done) struct cgroup_host host = CGROUP_HOST_INIT;
+	int r = oci_spec_load(bundle_of(opts), &spec, err);
+
+	if (r == 0)
+		r = cgroup_path_parse(spec.cgroups_path, opts->ns, opts->id, &path, err);
+	if (r == 0)
+		r = cgroup_host_detect(&host, err);
+	if (r == 0)
+		r = cgroup_plan(&host, &path, ret_cgroup, err);
+	return r;
 }
 
 static void stop_scope(
@@ -102,20 +129,27 @@ int action_delete(const struct shim_options *opts)
 	_cleanup_close_ int bundle = -EBADF;
 	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
 	struct err err = ERR_INIT;
+	bool unreadable = false;
 	int r;
 
-	bundle = open(opts->bundle ? opts->bundle : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bundle = open(bundle_of(opts), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (bundle >= 0) {
 		r = store_record_read(bundle, &record, &err);
 		/* no record: no process was ever released; a damaged one is worth a line, and what
 		 * can be read of it */
+		unreadable = r < 0 && r != -ENOENT;
 		if (r != 0 && r != -ENOENT)
 			complain(opts, &err);
 	} else if (errno != ENOENT) {
-		(void)err_sysf(&err, errno, "bundle %s", opts->bundle ? opts->bundle : ".");
+		(void)err_sysf(&err, errno, "bundle %s", bundle_of(opts));
 		complain(opts, &err);
 	}
-	if (record.cgroups && cgroup_from_strv(record.cgroups, &cgroup, &err) < 0)
+	r = 0;
+	if (unreadable)
+		r = cgroup_of_config(opts, &cgroup, &err);
+	else if (record.cgroups)
+		r = cgroup_from_strv(record.cgroups, &cgroup, &err);
+	if (r < 0)
 		complain(opts, &err);
 	kill_init(opts, &record, &cgroup, deadline);
 	if (cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)

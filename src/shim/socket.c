@@ -57,7 +57,7 @@ int socket_path(const char *dir, const char *address, const char *ns, const char
 		return err_sysf(err, -r, "socket path");
 	if (strlen(path) > SOCKET_PATH_MAX)
 		return err_setf(err, ERR_INVALID, ENAMETOOLONG,
-			"socket path %s: %zu bytes, at most %d; use a shorter socket directory",
+			"socket path %.200s: %zu bytes, at most %d; use a shorter socket directory",
 			path, strlen(path), SOCKET_PATH_MAX);
 	*ret_path = TAKE_PTR(path);
 	return 0;

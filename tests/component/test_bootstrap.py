@@ -1,7 +1,9 @@
 """How the shim is started and what it answers, in every dialect of containerd."""
 
+import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -18,11 +20,11 @@ pytestmark = pytest.mark.submission("a wrong answer to `start` breaks a version 
 ANY = TASK.encode("Any", {"type_url": "runtimeoptions.v1.Options", "value": b"\x12\x04/etc"})
 
 
-def params(name, namespace=NAMESPACE):
+def params(name, namespace=NAMESPACE, socket_dir=""):
     return TASK.encode("BootstrapParams", {
         "instance_id": name, "namespace": namespace, "log_level": -4, "containerd_version": "2.3.4",
         "containerd_ttrpc_address": "/run/x.sock.ttrpc", "containerd_grpc_address": "/run/x.sock",
-        "containerd_binary": "/usr/bin/containerd",
+        "containerd_binary": "/usr/bin/containerd", "socket_dir": socket_dir,
     })  # fmt: skip
 
 
@@ -72,6 +74,84 @@ def test_the_daemon_holds_nothing_of_its_caller(bench):
     threads = os.listdir(f"/proc/{pid}/task")
     assert len(threads) == 1, "the shim has threads"
     stop(bench, "one", address)
+
+
+def test_the_daemon_has_its_own_descriptors_only(bench):
+    """containerd's end of a pipe that stays open hangs every later `start`; a bundle's pins it."""
+    bench.start("one", spec("/bin/true"))
+    (pid,) = bench.shims()
+    links = {n: os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
+    kinds = sorted(re.sub(r":\[\d+\]$", "", link) for link in links.values())
+    assert kinds == sorted([
+        "/dev/null", "/dev/null", "/dev/null",
+        "socket",  # the listener
+        str(bench.directory / "one" / "log"),
+        "anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[timerfd]",
+        "/",  # the runtime it was born with, in a mount of that one file
+    ]), kinds  # fmt: skip
+    (runtime,) = (n for n, link in links.items() if link == "/")
+    assert os.path.samestat(os.stat(f"/proc/{pid}/fd/{runtime}"), os.stat(BINARIES / "reaper-runtime"))
+    stop(bench, "one", bench.socket_path("one"))
+
+
+def test_version_3_is_not_asked_for(bench):
+    """containerd says 2 there in every version; whatever it says, `start` runs for each container."""
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    os.environ["MAX_SHIM_VERSION"] = "3"
+    try:
+        result = bench.shim("start", bundle=bundle, name="one")
+    finally:
+        del os.environ["MAX_SHIM_VERSION"]
+    assert result.stdout.decode() == f"unix://{bench.socket_path('one')}"
+    stop(bench, "one", bench.socket_path("one"))
+
+
+def test_the_socket_directory_is_the_callers(bench):
+    """containerd 2.3 and later name one; 42 bytes are their limit, 107 the kernel's for all of it."""
+    directory = bench.directory / "s"
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    result = bench.shim("start", bundle=bundle, stdin=params("one", socket_dir=str(directory)), name="one")
+    address = TASK.decode("BootstrapResult", result.stdout).address.removeprefix("unix://")
+    assert address == str(directory / os.path.basename(bench.socket_path("one")))
+    assert (bundle / "address").read_text() == f"unix://{address}"
+    assert os.stat(directory).st_mode & 0o777 == 0o700
+    stop(bench, "one", address)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(42, True), (43, False), (4000, False)])
+def test_a_socket_path_that_is_too_long_is_refused_by_name(bench, length, fits):
+    directory = f"{bench.directory}/".ljust(length, "d")
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    result = bench.shim("start", bundle=bundle, stdin=params("one", socket_dir=directory), name="one", check=False)
+    if fits:
+        stop(bench, "one", TASK.decode("BootstrapResult", result.stdout).address.removeprefix("unix://"))
+        return
+    assert result.returncode != 0
+    assert result.stdout == b""
+    assert len(result.stderr.splitlines()) == 1
+    assert b"at most 107" in result.stderr
+    assert not bench.shims()
+    bench.delete("one")
+
+
+def test_starts_meet_a_shim_that_leaves(bench):
+    """Every container that `start` gave an address for can be created there, while the one before it
+    in the same group is deleted and says Shutdown."""
+    annotations = {"io.containerd.reaper.v2.group": "pod"}
+    rounds = 40
+    before = bench.container("/bin/true", name="c0", annotations=annotations)
+    for number in range(1, rounds):
+        before.create()
+        before.call("Start")
+        before.call("Wait")
+        before.call("Delete")
+        # unanswered, so that it and the next `start` are on their way together
+        before.task.begin("Shutdown", id=before.name)
+        after = bench.container("/bin/true", name=f"c{number}", annotations=annotations)
+        bench.delete(before.name)
+        before = after
+    before.create()
+    before.end()
 
 
 def test_a_second_container_of_the_pod_joins_the_shim(bench):
@@ -146,6 +226,18 @@ def test_version_and_info_need_nothing_else(bench):
     assert answer.version.version
     # an empty features message makes containerd 2.x fail on pods with mapped mounts
     assert answer.features and answer.features.type_url.endswith("runtime-spec/1/features/Features")
+    features = json.loads(answer.features.value)
+    assert features["ociVersionMin"] and features["ociVersionMax"]
+    # containerd 2.x dereferences it for mapped mounts, which are not offered
+    assert not features["linux"].get("mountExtensions", {}).get("idmap", {}).get("enabled")
+    assert "user" not in features["linux"]["namespaces"]
+
+
+def test_info_echoes_the_options(bench):
+    info = subprocess.run([SHIM, "-info"], input=ANY, capture_output=True, timeout=60)
+    assert (info.returncode, info.stderr) == (0, b"")
+    options = TASK.decode("RuntimeInfo", info.stdout).options
+    assert (options.type_url, options.value) == ("runtimeoptions.v1.Options", b"\x12\x04/etc")
 
 
 @pytest.mark.parametrize(
