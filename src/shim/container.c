@@ -43,6 +43,7 @@ struct container *container_free(struct container *c)
 	ending_cancel(&c->ending);
 	scope_cancel(c->scope_job);
 	pause_cancel(c);
+	update_cancel(c);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
 	list_remove(&c->node);
@@ -75,6 +76,7 @@ static int container_new(struct shim *shim, const struct container_request *requ
 	list_init(&c->deleters);
 	c->hooks = (struct hooks)HOOKS_INIT;
 	pause_init(&c->pause);
+	update_init(&c->update);
 	c->created = clock_wall();
 	if (process_init(&c->init, c, NULL) < 0 || str_dup(&c->id, request->id) < 0 ||
 		str_dup(&c->bundle, request->bundle) < 0)

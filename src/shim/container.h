@@ -9,6 +9,7 @@
 #include "shim/hooks.h"
 #include "shim/pause.h"
 #include "shim/process.h"
+#include "shim/update.h"
 #include "shim/scope.h"
 
 struct shim;
@@ -41,6 +42,7 @@ struct container {
 	struct scope_job *scope_job; /* its scope is being stopped */
 	struct ending ending;
 	struct pause pause;
+	struct update update;
 	struct event_timer limit; /* how long the end, or Delete, may take */
 	struct event_timer again; /* its cgroup was busy */
 	bool overdue;             /* what does not end is not waited for any more */

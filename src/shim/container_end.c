@@ -212,6 +212,7 @@ static void init_reaped(struct container *c)
 		return;
 	}
 	pause_cancel(c);
+	update_cancel(c);
 	event_timer_set_in(
 		&c->shim->loop, &c->limit, (c->exit_grace_ms + OVERDUE_MS) * 1000U, on_overdue);
 	/* in a pid namespace of its own the kernel has ended all the others before */

@@ -294,10 +294,26 @@ static void on_checkpoint(struct ttrpc_call *call, const ProtobufCMessage *messa
 		ttrpc_call_failf(call, ERR_UNIMPLEMENTED, "%s", ttrpc_call_method(call));
 }
 
-static void on_unimplemented(
-	struct ttrpc_call *call, UNUSED const ProtobufCMessage *message, UNUSED void *ctx)
+static void on_update(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
-	ttrpc_call_failf(call, ERR_UNIMPLEMENTED, "%s", ttrpc_call_method(call));
+	const Task__UpdateTaskRequest *request = (const Task__UpdateTaskRequest *)message;
+	const Google__Protobuf__Any *resources = request->resources;
+	struct err err = ERR_INIT;
+	struct container *c;
+	struct process *p;
+	int r;
+
+	if (!find(ctx, call, CALL_UPDATE, request->id, "", &c, &p))
+		return;
+	/* annotations are for the node's own tools: what of them concerns us is read at Create */
+	if (!resources || resources->value.len == 0)
+		r = err_setf(
+			&err, ERR_INVALID, EINVAL, "container %s: Update without resources", c->id);
+	else
+		r = update_begin(c, resources->type_url, resources->value.data,
+			resources->value.len, call, &err);
+	if (r < 0)
+		answer_error(call, &err);
 }
 
 static const struct ttrpc_method task_methods[] = {
@@ -313,7 +329,7 @@ static const struct ttrpc_method task_methods[] = {
 	{"Exec", &task__exec_process_request__descriptor, on_exec},
 	{"ResizePty", &task__resize_pty_request__descriptor, on_resize},
 	{"CloseIO", &task__close_iorequest__descriptor, on_close_io},
-	{"Update", &task__update_task_request__descriptor, on_unimplemented},
+	{"Update", &task__update_task_request__descriptor, on_update},
 	{"Wait", &task__wait_request__descriptor, on_wait},
 	{"Stats", &task__stats_request__descriptor, on_stats},
 	{"Connect", &task__connect_request__descriptor, on_connect},

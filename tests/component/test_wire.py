@@ -64,16 +64,6 @@ def test_unknown_method(connection):
     alive(connection)
 
 
-@pytest.mark.parametrize("service", [V2, V3])
-@pytest.mark.parametrize("method", ["Update"])
-def test_what_is_not_there_yet_says_so(connection, service, method):
-    """Never a default value: callers fall back on code 12, and believe zeros."""
-    request = {"Update": "UpdateTaskRequest", "Checkpoint": "CheckpointTaskRequest"}.get(method, f"{method}Request")
-    payload = TASK.encode(request, {"id": "one"})
-    assert code(lambda: connection.call(service, method, payload)) == UNIMPLEMENTED
-    alive(connection)
-
-
 def test_even_stream_id(connection):
     stream = connection.send(V3, "Connect", TASK.encode("ConnectRequest", {"id": "one"}), stream=2)
     assert code(lambda: connection.finish(stream)) == INVALID
