@@ -3,8 +3,8 @@
 #
 #   scripts/run-integration-tests.sh [--tier TIER]… [--set SET] [--filter RE] [--list]
 #
-#   --tier TIER   unit, component, containerd, merge, node, kube or vm; may be given several times
-#                 (default: all)
+#   --tier TIER   unit, component, containerd, merge, node, kube, vm or conformance; may be given
+#                 several times (default: all)
 #   --set SET     submission (default): what every change must pass, within 70 minutes on two cores;
 #                 full: the matrices too; soak: the hours too
 #   --filter RE   only tests whose name matches the extended regular expression RE
@@ -20,9 +20,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 . ci/common.sh
 
-all_tiers="unit component containerd merge node kube vm"
+all_tiers="unit component containerd merge node kube vm conformance"
 # seconds on two cores
-declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=120 [node]=720 [kube]=720 [vm]=480)
+declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=120 [node]=720 [kube]=720 [vm]=480 [conformance]=120)
 total_budget=4200
 
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
@@ -76,7 +76,7 @@ check_size() { ci/check-size; }
 check_format() { find src tests/unit -name '*.[ch]' -print0 | xargs -0 -r "$python_bin/clang-format" --dry-run -Werror; }
 check_tidy() { ci/check-tidy build "$python_bin/clang-tidy"; }
 check_shell() {
-    git ls-files -z -- 'scripts/*' 'ci/*' '.ci/*' tests/support packaging |
+    git ls-files -z -- 'scripts/*' 'ci/*' '.ci/*' tests/support tests/conformance packaging |
         xargs -0 grep -lZE -m1 '^#!/bin/(ba)?sh' | xargs -0 -r shellcheck --severity=warning
 }
 check_gcc-warnings() { ! grep -n 'warning:' "$logs/build-release.log"; }
@@ -178,7 +178,7 @@ run_unit() {
 
 run_pytest() {
     local folders=() tier
-    for tier in component containerd merge node kube vm; do
+    for tier in component containerd merge node kube vm conformance; do
         if wants "$tier" && [ -d "tests/$tier" ]; then folders+=("tests/$tier"); fi
     done
     [ "${#folders[@]}" -gt 0 ] || return 0
@@ -222,6 +222,7 @@ build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compil
     git bc shellcheck"
 package_packages="debhelper dpkg-dev lintian fakeroot build-essential"
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
+conformance_packages="busybox-static containernetworking-plugins iproute2 netcat-traditional openssl runc"
 vm_packages="qemu-system-x86 e2fsprogs openssh-client"
 
 # build PRESET DIR: warnings are errors in the presets
@@ -271,17 +272,40 @@ finish_background() {
     }
 }
 
+# containerd and its suites. The tests build what is missing then, and say why it cannot be built.
+builds=
+start_builds() {
+    wants conformance || return 0
+    set -m
+    (
+        [ "$set_name" != submission ] || exec ci/containerd/build.sh 2.4 client.test
+        for version in $(ci/containerd/build.sh --list); do
+            ci/containerd/build.sh "$version" cri.test
+            [ "$version" = 1.7 ] || ci/containerd/build.sh "$version" client.test
+        done
+    ) >"$logs/containerd-builds.log" 2>&1 </dev/null &
+    builds=$!
+    set +m
+}
+finish_builds() {
+    [ -n "$builds" ] || return 0
+    wait "$builds" || say "warning: containerd could not be built, see $logs/containerd-builds.log"
+    builds=
+}
+
 set_up() {
     local packages=$build_packages
     needs_nodes && packages="$packages $node_packages"
     wants node || wants vm || wants kube && packages="$packages $package_packages"
     wants vm && packages="$packages $vm_packages"
+    wants conformance && packages="$packages $conformance_packages"
     # apt_install ends the shell that it fails in
     # shellcheck disable=SC2086 # words
     twice eval '(apt_install $packages)'
     python_bin=$(twice ci/python-env.sh)
     ! needs_nodes || twice ci/engine.sh
     start_background
+    start_builds
     build release build
     if wants unit; then
         build asan build-asan
@@ -304,10 +328,11 @@ set_up() {
 clean_up() {
     local status=$?
     trap - EXIT
-    if [ -n "$background" ]; then
-        kill -- "-$background" 2>/dev/null || true
-        wait "$background" 2>/dev/null || true
-    fi
+    local job
+    for job in $background $builds; do
+        kill -- "-$job" 2>/dev/null || true
+        wait "$job" 2>/dev/null || true
+    done
     exit "$status"
 }
 
@@ -343,6 +368,10 @@ for tier in $tiers; do
     case $tier in
     unit) timed unit run_unit ;;
     component) timed component run_python_tier component ;;
+    conformance)
+        timed "set-up" finish_builds
+        timed conformance run_python_tier conformance
+        ;;
     *)
         timed "set-up" finish_background
         timed "$tier" run_python_tier "$tier"

@@ -1,40 +1,43 @@
 #!/bin/bash
 # Builds containerd, ctr, runc's shim and containerd's own test programs from the Go module.
 #
-#   ci/containerd/build.sh VERSION [--tests]   VERSION: 1.7, 2.1, 2.2, 2.3 or 2.4; the patch release
+#   ci/containerd/build.sh VERSION [SUITE…]    VERSION: 1.7, 2.1, 2.2, 2.3 or 2.4; the patch release
 #                                              is pinned, by hash, in modules/VERSION/
 #   ci/containerd/build.sh --list              the versions
 #   ci/containerd/build.sh --delete            remove what was built, and Go's caches
 #
-# Prints the directory: containerd, ctr, containerd-shim-runc-v2; with --tests also cri.test (the
-# suite of its CRI plugin) and, since 2.1, client.test (that of its Go client). All static, so that
-# they run on every node.
+# Prints the directory: containerd, ctr, containerd-shim-runc-v2, and each SUITE: cri.test, the suite
+# of its CRI plugin, and since 2.1 client.test, that of its Go client. All static, so that they run on
+# every node.
 #
-# It lies under $REAPER_CI_STATE/containerd and its name holds the hash of what it is made from. It
+# It lies under $REAPER_CI_STATE/containerd-go; the name holds the hash of what it is made from. It
 # is made elsewhere and renamed when whole. Builds are polite: one processor, lowest priority.
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../common.sh"
 
-tests=
 case ${1:-} in
 --list)
     ls "$here/modules"
     exit 0
     ;;
 --delete)
-    rm -rf "$REAPER_CI_STATE/containerd" "$REAPER_CI_STATE/go"
+    rm -rf "$REAPER_CI_STATE/containerd-go" "$REAPER_CI_STATE/go"
     exit 0
     ;;
 esac
 version=${1:?a version is missing, see --list}
 [ -d "$here/modules/$version" ] || die "unknown version: $version (known: $(cd "$here/modules" && echo *))"
-case $#:${2:-} in
-1:) ;;
-2:--tests) tests=y ;;
-*) die "unknown argument: $2 (known: --tests)" ;;
-esac
+shift
+for suite in "$@"; do
+    case $version:$suite in
+    *:cri.test | 2.*:client.test) ;;
+    # the client's suite of 1.7 is a module of its own without a release
+    1.7:client.test) die "the Go module proxy does not have the client's suite of 1.7" ;;
+    *) die "unknown suite: $suite (known: client.test cri.test)" ;;
+    esac
+done
 
 PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null || die "needs Go to build containerd $version: install it to /usr/local/go"
@@ -51,7 +54,7 @@ export GOFLAGS="-mod=readonly -modcacherw -buildvcs=false -trimpath -p=1" GOTOOL
 export CGO_ENABLED=0
 link="-s -w -X $module/version.Version=$full -X $module/version.Package=$module"
 
-base=$REAPER_CI_STATE/containerd
+base=$REAPER_CI_STATE/containerd-go
 hash=$({ cat "$here/modules/$version"/go.*; echo "$GOFLAGS $link"; } | sha256sum | cut -c1-12)
 target=$base/$version-$hash
 
@@ -76,9 +79,10 @@ trap 'rm -rf "$work"' EXIT
 program containerd
 program ctr
 program containerd-shim-runc-v2
-if [ "$tests" = y ]; then
-    # the client's suite of 1.7 is a module of its own without a release
-    [ "$version" = 1.7 ] || suite client.test integration/client
-    suite cri.test integration
-fi
+for name in "$@"; do
+    case $name in
+    client.test) suite client.test integration/client ;;
+    cri.test) suite cri.test integration ;;
+    esac
+done
 echo "$target"

@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""propose.py SUITE VERSION LOGS: rewrites SUITE-VERSION.txt from the results of a run for both runtimes.
+Reasons that are known are kept; a new `fail` needs one from you."""
+
+import pathlib
+import re
+import sys
+
+from lists import HERE, Expected, propose, read_results
+
+HEAD = """# What each test of containerd's {suite} suite does, containerd {version}: README.md has the format.
+# Written by propose.py; the reasons are kept there.
+"""
+
+# Why a test cannot pass here, whatever the release: an expression for the name, and the reason.
+REASONS = [
+    (r"TestUserNamespaces(/.*)?", "a process of the host has no user namespace: refused by name"),
+    (r"TestShimInCgroup", "ShimCgroup is an option of runc's shim; this one has no options"),
+    (r"TestTaskUpdate", "Update is not there yet"),
+    (r"TestKillContainerDeletedByRunc", "runc's shim fails it too: it calls runc behind the shim's back"),
+    (r"TestExportAllCases(/export_image_setting_ocispec.AnnotationRefName)?",
+     "runc's shim fails it too: wants a public image by its digest"),
+]
+OMITTED = {
+    "client": {
+        "TestBindLowPortNonOpt": "never ends here, with runc's shim either",
+        "TestIssue9103": "needs runc-fp, a runc with failpoints",
+        "TestIssue10589": "needs runc-fp, a runc with failpoints, and waits for it without a limit",
+        "TestIssue13030": "needs runc-fp, a runc with failpoints",
+    },
+}
+
+
+def reason_of(name):
+    for expression, reason in REASONS:
+        if re.fullmatch(expression, name):
+            return reason
+    return None
+
+
+def main():
+    suite, version, logs = sys.argv[1:]
+    path = HERE / f"{suite}-{version}.txt"
+    results = [read_results(pathlib.Path(logs, f"{suite}-{version}-{r}", "results.tsv")) for r in ("reaper", "runc")]
+    text = HEAD.format(suite=suite, version=version)
+    for name, reason in OMITTED.get(suite, {}).items():
+        text += f"omit {name}: {reason}\n"
+    old = Expected(suite, version) if path.exists() else None
+    path.write_text(text + propose(*results, reason_of, old))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Others' suites: containerd's client and CRI tests, and critest. README.md says how they are run."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+from lists import Expected, judge, read_results  # noqa: E402
+
+SUITES = sorted(p.stem for p in HERE.glob("*-*.txt"))
+NEEDS = {"client": ["client.test"], "cri": ["cri.test"], "critest": []}
+
+# of the client's suite: a task's life, its streams, execs, ends, and a daemon that is restarted
+CHOSEN = """TestContainerStart TestContainerOutput TestContainerExec TestContainerWait TestContainerPids
+TestContainerCloseIO TestContainerKill TestDeleteRunningContainer TestContainerNoBinaryExists
+TestContainerExecNoBinaryExists TestTaskForceDelete TestContainerAttach TestShimSockLength""".split()
+
+
+def programs(version, suites):
+    """They were built in the background; then this only asks where they are."""
+    result = subprocess.run([ROOT / "ci/containerd/build.sh", version, *suites], capture_output=True, text=True)
+    assert result.returncode == 0, f"containerd {version} could not be built: {result.stderr.strip().splitlines()[-1]}"
+    return result.stdout.strip()
+
+
+def run(suite, version, runtime, chosen=(), omitted=(), timeout=1500):
+    logs = pathlib.Path(os.environ.get("REAPER_TEST_LOGS", "/var/tmp/reaper-conformance"))
+    out = logs / "conformance" / f"{suite}-{version}-{runtime}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    command = [HERE / "isolated", out, "/usr/bin/python3", "-B", HERE / "suite.py", suite, version, runtime,
+               "--programs", programs(version, NEEDS[suite]), "--timeout", str(timeout),
+               "--binaries", os.environ.get("REAPER_BINARIES", ROOT / "build")]  # fmt: skip
+    if chosen:
+        command += ["--run", f"^({'|'.join(map(re.escape, chosen))})$"]
+    if omitted:
+        command += ["--skip", f"^({'|'.join(map(re.escape, omitted))})$"]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (out / "results.tsv").exists(), f"{suite} {version} {runtime}: no results: {result.stdout}{result.stderr}"
+    print(result.stdout)
+    return read_results(out / "results.tsv")
+
+
+@pytest.mark.submission("a dozen tests of containerd's own client suite on the newest release; seconds")
+def test_chosen_client_tests():
+    expected = Expected("client", "2.4")
+    assert all(expected.outcomes[name] == "pass" for name in CHOSEN)
+    ours = run("client", "2.4", "reaper", chosen=CHOSEN, timeout=300)
+    wrong = {name: ours.get(name, ("missing", "")) for name in CHOSEN if ours.get(name, ("", ""))[0] != "pass"}
+    assert not wrong, wrong
+
+
+@pytest.mark.submission("a list with a line that nobody can read would let everything pass; milliseconds")
+def test_lists_can_be_read():
+    assert "client-2.4" in SUITES
+    for each in SUITES:
+        assert Expected(*each.split("-")).outcomes
+    for bad in ("pass", "fail TestX", "fail TestX:", "flaky TestX: seen", "maybe TestX", "pass A\npass A"):
+        with pytest.raises(ValueError):
+            Expected("any", "0", bad)
+
+
+@pytest.mark.submission("the judgement itself: what must make a run fail does; milliseconds")
+def test_judgement():
+    expected = Expected("any", "0", "pass A\nfail B: no\nflaky C: seen with runc: x\nomit D: never ends")
+    passes, fails = ("pass", ""), ("fail", "why")
+    good = {"A": passes, "B": fails, "C": fails}
+    runc = {"A": passes, "B": passes, "C": passes}
+    assert judge(expected, good, runc) == []
+    assert len(judge(expected, {**good, "A": fails}, runc)) == 1, "a listed pass fails"
+    assert len(judge(expected, {**good, "B": passes}, runc)) == 1, "a listed fail passes"
+    assert len(judge(expected, {"B": fails}, runc)) == 1, "a listed pass has no result"
+    assert len(judge(expected, {**good, "E": fails}, {**runc, "E": passes})) == 1, "not listed, runc passes it"
+    assert len(judge(expected, {**good, "E": passes}, runc)) == 1, "not listed, passes"
+    assert judge(expected, {**good, "A": fails}, {**runc, "A": fails}) == [], "runc fails it on this machine"
+
+
+@pytest.mark.full("the whole suite, ours and runc's shim in the same run; up to ten minutes each")
+@pytest.mark.parametrize("name", SUITES)
+def test_suite(name):
+    suite, version = name.split("-")
+    if suite == "critest" and not shutil.which("critest"):
+        pytest.skip("critest is not on PATH")
+    expected = Expected(suite, version)
+    ours = run(suite, version, "reaper", omitted=expected.omitted())
+    runcs = run(suite, version, "runc", omitted=expected.omitted())
+    problems = judge(expected, ours, runcs)
+    assert not problems, f"{len(problems)} of {name}:\n" + "\n".join(problems)
