@@ -1,0 +1,56 @@
+#!/bin/bash
+# Measures Reaper against runc's shim on this machine, and prints ratios.
+#
+#   scripts/run-benchmarks.sh [--rows RE] [--rounds FACTOR] [--out FILE]
+#
+#   --rows RE        only rows whose name matches; tests/bench/README.md has the list
+#   --rounds FACTOR  more or fewer rounds than usual: 0.1, 3
+#   --out FILE       where to put the CSV (default: in the log directory that is printed)
+#
+# Needs root and Debian 12 or 13; builds the programs and, once, containerd's shim. Every round measures
+# each peer in turn, after a warm-up, in namespaces of its own. Times of a busy machine are worth
+# little; the ratios still tell.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+. ci/common.sh
+
+rows=
+rounds=1
+csv=
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help)
+        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    --rows | --rounds | --out) [ $# -ge 2 ] || die "$1 needs a value" ;;&
+    --rows) rows=$2 ;;
+    --rounds)
+        grep -qxE '[0-9]*\.?[0-9]+' <<<"$2" || die "--rounds: not a number: $2"
+        rounds=$2
+        ;;
+    --out) csv=$2 ;;
+    *) die "unknown argument: $1 (try --help)" ;;
+    esac
+    shift 2
+done
+
+need_root
+apt_install gcc busybox-static iproute2 runc
+logs=$REAPER_CI_STATE/logs/bench-$(date -u +%Y%m%dT%H%M%SZ)-$$
+mkdir -p "$logs"
+if [ -z "${REAPER_BINARIES:-}" ]; then
+    say "building"
+    { cmake --preset release && cmake --build build -- -j2; } >"$logs/build.log" 2>&1 || die "the build failed, see $logs/build.log"
+fi
+export REAPER_BINARIES=${REAPER_BINARIES:-$root/build}
+programs=$(ci/containerd/build.sh 2.4)
+gcc -O2 -static -o "$logs/floor" tests/bench/floor.c
+python=$(ci/python-env.sh)/python
+echo "commit $(git rev-parse --short HEAD), $(uname -r), $(nproc) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
+tests/conformance/isolated "$logs" "$python" -B tests/bench/measure.py --programs "$programs" --floor /run/out/floor \
+    --rows "$rows" --rounds "$rounds"
+[ -z "$csv" ] || cp "$logs/results.csv" "$csv"
+echo "logs: $logs"

@@ -1,0 +1,79 @@
+"""What a pod costs while nothing happens: facts that are counted, not timed."""
+
+import os
+import pathlib
+import re
+import time
+
+import pytest
+
+pytestmark = pytest.mark.submission("an idle pod costs no wakeup, no timer, and two processes; seconds")
+
+SLEEP = ("/bin/sleep", "600")
+SANDBOX = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "one"}
+CONTAINER = {**SANDBOX, "io.kubernetes.cri.container-type": "container"}
+# seconds that are looked at; the benchmark looks at 60
+WINDOW = 3
+
+
+def switches(pid):
+    """How often its threads have slept and been woken, or been made to wait."""
+    text = "".join(s.read_text() for s in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
+    return sum(int(n) for n in re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M))
+
+
+def timers(pid):
+    armed = re.findall(r"^ID:", pathlib.Path(f"/proc/{pid}/timers").read_text(), re.M)
+    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        armed += re.findall(r"^it_(?:value|interval): \((?!0, 0\)).*\)", info.read_text(), re.M)
+    return armed
+
+
+def settled(pid):
+    """Its count, once it stands still: the answers to the last calls may still be on their way."""
+    for _ in range(100):
+        before = switches(pid)
+        time.sleep(0.2)
+        if switches(pid) == before:
+            return before
+    raise AssertionError("the shim is never idle")
+
+
+@pytest.fixture
+def pod(bench):
+    """A pod as CRI makes one: sandbox and container in one shim."""
+    sandbox = bench.container(*SLEEP, annotations=SANDBOX)
+    sandbox.create()
+    sandbox.call("Start")
+    container = bench.container(*SLEEP, name="two", annotations=CONTAINER)
+    container.create()
+    container.call("Start")
+    yield sandbox, container
+    for each in (container, sandbox):
+        each.call("Kill", signal=9)
+        each.call("Wait")
+        each.call("Delete")
+    sandbox.call("Shutdown")
+    for each in (container, sandbox):
+        bench.delete(each.name)
+
+
+def test_a_pod_has_two_processes_besides_its_workload(bench, pod):
+    sandbox, container = pod
+    assert sandbox.shim_pid == container.shim_pid
+    workload = container.call("State").pid
+    others = [pid for pid in bench.processes() if pid not in (os.getpid(), workload)]
+    assert sorted(others) == sorted([sandbox.shim_pid, sandbox.call("State").pid])
+
+
+def test_an_idle_shim_is_never_woken(pod):
+    shim = pod[0].shim_pid
+    before = settled(shim)
+    time.sleep(WINDOW)
+    assert switches(shim) == before
+
+
+def test_an_idle_shim_has_no_timer(pod):
+    shim = pod[0].shim_pid
+    settled(shim)
+    assert timers(shim) == []
