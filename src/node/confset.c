@@ -21,6 +21,7 @@ static void file_done(struct conf_file *f)
 	free(f->name);
 	free(f->path);
 	free(f->text);
+	free(f->masked);
 	toml_doc_free(f->doc);
 	free(f->imports);
 }
@@ -161,7 +162,7 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 	return 0;
 }
 
-static int read_file(struct conf_file *f, const char *root, struct err *err)
+static int read_text(struct conf_file *f, const char *root, struct err *err)
 {
 	_cleanup_close_ int fd = root_open(root, f->name, O_RDONLY | O_NONBLOCK);
 	struct stat st;
@@ -174,10 +175,18 @@ static int read_file(struct conf_file *f, const char *root, struct err *err)
 	if (!S_ISREG(st.st_mode))
 		return err_setf(err, ERR_UNKNOWN, EISDIR, "%s is no regular file", f->path);
 	r = file_read_fd(fd, f->path, CONFSET_FILE_MAX, &f->text, &f->len, err);
-	if (r < 0)
-		return r;
-	f->exists = true;
-	return toml_parse(f->path, f->text ? f->text : "", f->len, TOML_LENIENT, &f->doc, err);
+	if (r == 0)
+		f->exists = true;
+	return r;
+}
+
+static int read_file(struct conf_file *f, const char *root, struct err *err)
+{
+	int r = read_text(f, root, err);
+
+	return r < 0 ? r
+		     : toml_parse(
+			       f->path, f->text ? f->text : "", f->len, TOML_LENIENT, &f->doc, err);
 }
 
 int confset_add_file(const struct daemon *d, struct confset *s, const char *name, size_t *ret_index,
@@ -191,6 +200,50 @@ int confset_add_file(const struct daemon *d, struct confset *s, const char *name
 		return 1;
 	r = read_file(&s->files[*ret_index], d->root, err);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static bool is_marker(const char *line, size_t len)
+{
+	return len > 3 && (memcmp(line, "#>>", 3) == 0 || memcmp(line, "#<<", 3) == 0);
+}
+
+int confset_add_template(const struct daemon *d, struct confset *s, const char *name,
+	size_t *ret_index, struct err *err)
+{
+	int r = add_file(s, d->root, name, ret_index);
+	struct conf_file *f;
+
+	if (r < 0)
+		return err_sysf(err, -r, "%s", name);
+	f = &s->files[*ret_index];
+	r = read_text(f, d->root, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	f->masked = malloc(f->len + 1);
+	if (!f->masked)
+		return err_sysf(err, ENOMEM, "%s", name);
+	for (size_t at = 0, n; at < f->len; at += n) {
+		const char *line = f->text + at, *nl = memchr(line, '\n', f->len - at);
+
+		n = nl ? (size_t)(nl - line) + 1 : f->len - at;
+		if (is_marker(line, n))
+			memcpy(f->masked + at, line, n);
+		else
+			memset(f->masked + at, ' ', n - (nl != NULL));
+		if (nl)
+			f->masked[at + n - 1] = '\n';
+	}
+	f->masked[f->len] = '\0';
+	r = toml_parse(f->path, f->masked, f->len, TOML_LENIENT, &f->doc, err);
+	return r < 0 ? r : 1;
+}
+
+int confset_cut(struct conf_file *f, size_t begin, size_t end, struct err *err)
+{
+	memmove(f->text + begin, f->text + end, f->len - end + 1);
+	f->len -= end - begin;
+	f->doc = toml_doc_free(f->doc);
+	return toml_parse(f->path, f->text, f->len, TOML_LENIENT, &f->doc, err);
 }
 
 int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, struct err *err)
@@ -277,12 +330,15 @@ static int fill_files(const struct confset *s, size_t index, const char *text, s
 	for (size_t i = 0; i < s->n; i++) {
 		const struct conf_file *f = &s->files[i];
 		bool other = text && i == index;
-		int r = fill_file(f,
+		int r;
+
+		if (f->masked) /* nobody imports a template */
+			continue;
+		r = fill_file(f,
 			other     ? text
 			: f->text ? f->text
 				  : "",
 			other ? len : f->len, fds, fds[i], err);
-
 		if (r < 0)
 			return r;
 	}

@@ -27,6 +27,7 @@ struct conf_file {
 	bool exists;
 	char *text;
 	size_t len;
+	char *masked; /* of a template: the text that the document was read from */
 	struct toml_doc *doc;
 	size_t *imports; /* indices of confset.files, in the order of reading */
 	size_t n_imports;
@@ -77,3 +78,13 @@ int confset_add_file(const struct daemon *d, struct confset *s, const char *name
 /* An import as an absolute, clean name in *ret: relative ones belong to the importer's directory.
  */
 int confset_absolute(const char *importer, const char *import, char **ret);
+
+/*
+ * As confset_add_file, a file that is no TOML but has our block in it, as a template has: of its
+ * lines only the block's markers are read.
+ */
+int confset_add_template(const struct daemon *d, struct confset *s, const char *name,
+	size_t *ret_index, struct err *err);
+
+/* Takes bytes out of the text in memory, and reads it anew. */
+int confset_cut(struct conf_file *f, size_t begin, size_t end, struct err *err);

@@ -12,6 +12,7 @@
 #include "node/change.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
+#include "node/distro.h"
 #include "node/pods.h"
 #include "node/undo_cut.h"
 #include "node/write.h"
@@ -75,14 +76,33 @@ static int check_obstacles(const struct cli_args *args, const struct undo *u, st
 
 /* ---- what is to be done ---- */
 
+/* The source that a distribution renders the daemon's file from; a block in that comes from it. */
+static int add_source(struct undo *u, struct report *rep)
+{
+	struct plan *p = &u->plan;
+	const struct distro *distro = u->explicit_config ? NULL : distro_of(&p->daemon);
+	struct err err = ERR_INIT;
+
+	p->source = 0;
+	if (!distro || !distro_source(distro, &p->daemon))
+		return 0;
+	if (confset_add_template(
+		    &p->daemon, &p->set, distro_source(distro, &p->daemon), &p->source, &err) < 0)
+		return report_set(rep, REASON_E_FILE, "%s", err.text);
+	return 0;
+}
+
 /* A file of our own that nobody imports any more is found by the journal only. */
 static int add_journals_file(struct undo *u, struct report *rep)
 {
 	struct err err = ERR_INIT;
 	size_t index;
+	int r;
 
-	if (u->journal.phase == JOURNAL_NONE || !drop_in_is_ours(&u->plan, u->journal.config))
-		return 0;
+	r = add_source(u, rep);
+	if (r != 0 || u->journal.phase == JOURNAL_NONE ||
+		!drop_in_is_ours(&u->plan, u->journal.config))
+		return r;
 	if (confset_add_file(&u->plan.daemon, &u->plan.set, u->journal.config, &index, &err) < 0)
 		return report_set(rep, REASON_E_FILE, "%s", err.text);
 	return 0;
@@ -116,7 +136,7 @@ static int find_way(struct undo *u, struct report *rep)
 
 	if (r != 0 || find_restore(u))
 		return r;
-	for (size_t i = 0; i < p->set.n; i++) {
+	for (size_t i = p->source ? 1 : 0; i < p->set.n; i++) {
 		const struct conf_file *f = &p->set.files[i];
 
 		if (!f->exists)
@@ -265,6 +285,7 @@ static int prepare(const struct cli_args *args, struct undo *u, int *lock, struc
 	int r;
 
 	p->handler = plan_handler(args);
+	u->explicit_config = args->config != NULL;
 	(void)snprintf(rep->handler, sizeof(rep->handler), "%s", p->handler);
 	if (!stanza_is_handler(p->handler))
 		return report_set(

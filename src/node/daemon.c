@@ -14,6 +14,8 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "node/child.h"
+#include "node/distro.h"
+#include "node/unit.h"
 
 void daemon_done(struct daemon *d)
 {
@@ -235,12 +237,47 @@ static char *running_program(pid_t pid)
 	return access(target, X_OK) == 0 ? strdup(target) : NULL;
 }
 
-static int find_program(const struct cli_args *args, struct daemon *d, const char *exec_path)
+/* The containerd that a distribution brings along. */
+static int find_bundled(struct daemon *d, const struct distro *distro)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = str_printf(&path, "%s%s", d->root, distro->program);
+
+	if (r == 0 && access(path, X_OK) == 0)
+		d->program = TAKE_PTR(path);
+	return r;
+}
+
+/* The first of the distribution's units that runs, else its first. */
+static int ask_units(
+	struct daemon *d, const struct distro *distro, struct unit_words *w, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; distro->units[i]; i++) {
+		free(d->unit);
+		d->unit = NULL;
+		r = str_dup(&d->unit, distro->units[i]);
+		if (r == 0 && !*d->root)
+			r = ask_systemd(d, w, err);
+		if (r < 0 || d->active)
+			return r;
+	}
+	free(d->unit);
+	d->unit = NULL;
+	r = str_dup(&d->unit, distro->units[0]);
+	return r < 0 ? err_sysf(err, -r, "containerd") : 0;
+}
+
+static int find_program(const struct cli_args *args, struct daemon *d, const char *exec_path,
+	const struct distro *distro)
 {
 	static const char *const places[] = {"/usr/bin/containerd", "/usr/local/bin/containerd"};
 
 	if (args->containerd)
 		return str_dup(&d->program, args->containerd);
+	if (distro)
+		return find_bundled(d, distro);
 	d->program = running_program(d->main_pid);
 	if (d->program)
 		return 0;
@@ -293,11 +330,45 @@ static int set_root(const struct cli_args *args, struct daemon *d)
 	return 0;
 }
 
+/* A unit that does not run: what its files say, with variables put in. */
+static int read_command(struct daemon *d, struct unit_words *w)
+{
+	char **argv = NULL;
+	int r;
+
+	if (d->main_pid > 0)
+		return 0;
+	r = unit_command(d->root, d->unit, &argv);
+	if (r <= 0)
+		return r;
+	strv_free(w->exec_argv);
+	w->exec_argv = argv;
+	if (w->exec_path || argv[0][0] != '/')
+		return 0; /* systemctl has said it */
+	return str_printf(&w->exec_path, "%s%s", d->root, argv[0]);
+}
+
+/* What --config names, else what the running daemon was started with, else the unit says. */
+static int find_config(const struct cli_args *args, struct daemon *d, const struct unit_words *w,
+	const struct distro *distro)
+{
+	_cleanup_strv_ char **running = distro ? NULL : running_argv(d->main_pid);
+	const char *config = args->config;
+
+	if (!config && distro)
+		config = distro->config;
+	if (!config)
+		config = running ? daemon_config_of(running) : daemon_config_of(w->exec_argv);
+	/* what --config names is where the daemon looks: the default is not explicit there */
+	d->config_explicit = config && !str_eq(config, DAEMON_CONFIG_DEFAULT);
+	return str_dup(&d->config, config ? config : DAEMON_CONFIG_DEFAULT);
+}
+
 int daemon_resolve(const struct cli_args *args, struct daemon *d, struct err *err)
 {
-	const char *unit = args->unit ? args->unit : "containerd.service", *config;
+	const char *unit = args->unit ? args->unit : "containerd.service";
+	const struct distro *distro;
 	struct unit_words w = {0};
-	_cleanup_strv_ char **running = NULL;
 	int r;
 
 	r = set_root(args, d);
@@ -310,27 +381,26 @@ int daemon_resolve(const struct cli_args *args, struct daemon *d, struct err *er
 		return err_sysf(err, errno, "--root %s", args->root);
 	if (args->containerd && access(args->containerd, X_OK) < 0)
 		return err_sysf(err, errno, "--containerd %s", args->containerd);
-	if (!args->root) {
+	distro = args->unit || args->config ? NULL : distro_find(d->root);
+	if (distro)
+		r = ask_units(d, distro, &w, err);
+	else if (!args->root)
 		r = ask_systemd(d, &w, err);
-		if (r < 0)
-			return r;
-	}
-	r = find_program(args, d, w.exec_path);
-	if (r == 0) {
-		running = running_argv(d->main_pid);
-		config = args->config;
-		if (!config)
-			config =
-				running ? daemon_config_of(running) : daemon_config_of(w.exec_argv);
-		/* what --config names is where the daemon looks: the default is not explicit there
-		 */
-		d->config_explicit = config && !str_eq(config, DAEMON_CONFIG_DEFAULT);
-		r = str_dup(&d->config, config ? config : DAEMON_CONFIG_DEFAULT);
-	}
+	if (r < 0)
+		goto out;
+	if (!distro)
+		r = read_command(d, &w);
+	if (r == 0)
+		r = find_program(args, d, w.exec_path, distro);
+	if (r == 0)
+		r = find_config(args, d, &w, distro);
+	if (r < 0)
+		(void)err_sysf(err, -r, "containerd");
+out:
 	free(w.exec_path);
 	strv_free(w.exec_argv);
 	if (r < 0)
-		return err_sysf(err, -r, "containerd");
+		return r;
 	return d->program ? ask_version(d, err) : 0;
 }
 

@@ -41,19 +41,18 @@ static int judge_difference(
 }
 
 /* Whether the candidate's effect is exactly our runtime. 1, 0 with the reason, or an error. */
-static int prove(struct plan *p, const struct baseline *base, const struct buf *text, bool carried,
-	struct err *err)
+static int prove(struct plan *p, const struct baseline *base, const struct buf *text, size_t at,
+	size_t add, bool carried, struct err *err)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL, *dump = NULL;
 	_cleanup_free_ char *dump_text = NULL, *ours = NULL, *runtimes = NULL;
 	struct judge j = {.carried = carried};
 	int r;
 
-	r = toml_parse("candidate", text->data, text->len, TOML_LENIENT, &doc, err);
-	if (r < 0)
+	if (!p->source &&
+		toml_parse("candidate", text->data, text->len, TOML_LENIENT, &doc, err) < 0)
 		return 0;
-	r = confset_dump(
-		&p->daemon, &p->set, p->target, text->data, text->len, &dump_text, &dump, err);
+	r = source_dump(p, text->data, text->len, text->data + at, add, &dump_text, &dump, err);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	r = str_printf(&runtimes, "plugins.\"%s\".containerd.runtimes.", base->dump_plugin);
@@ -123,7 +122,9 @@ static int accept_candidate(struct plan *p, struct buf *text, size_t at, size_t 
  */
 static bool expects_carry(const struct plan *p, const struct baseline *base, const char *plugin)
 {
-	if (plan_runtimes(base->file, toml_root(base->file), plugin))
+	const struct toml_doc *file = p->source ? p->set.files[0].doc : base->file;
+
+	if (plan_runtimes(file, toml_root(file), plugin))
 		return false;
 	return p->daemon.major == 1 && p->daemon.minor >= 5;
 }
@@ -138,7 +139,7 @@ static int keep_block(struct plan *p, const struct baseline *base, struct err *e
 
 	if (!p->has_block || !p->block.intact || p->block.format != STANZA_FORMAT)
 		return 0;
-	r = prove(p, base, &text, true, err);
+	r = prove(p, base, &text, p->block.begin, p->block.end - p->block.begin, true, err);
 	if (r <= 0)
 		return r;
 	p->after = malloc(f->len + 1);
@@ -185,7 +186,7 @@ int oracle_choose(struct plan *p, const struct baseline *base, struct err *err)
 		r = compose(p, base, plugin, carry ? base->runtimes : NULL, &text, &at, &add);
 		if (r < 0)
 			return err_sysf(err, -r, "candidate");
-		r = prove(p, base, &text, carry, &why);
+		r = prove(p, base, &text, at, add, carry, &why);
 		if (r < 0) {
 			*err = why;
 			return r;

@@ -56,6 +56,15 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 	struct err err = ERR_INIT;
 	size_t cut = p->has_block ? p->block.end - p->block.begin : 0;
 
+	if (p->source && !f->exists) {
+		b->len = strlen(p->source_start);
+		b->text = strdup(p->source_start);
+		if (!b->text)
+			return internal(rep, ENOMEM);
+		return toml_parse(f->path, "", 0, TOML_LENIENT, &b->file, NULL) < 0
+			       ? internal(rep, ENOMEM)
+			       : 0;
+	}
 	b->len = f->len - cut;
 	b->text = malloc(b->len + 1);
 	if (!b->text)
@@ -67,7 +76,8 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 		memcpy(b->text, f->text, f->len);
 	}
 	b->text[b->len] = '\0';
-	if (toml_parse(f->path, b->text, b->len, TOML_LENIENT, &b->file, &err) < 0)
+	/* what a template says is known only when it is rendered */
+	if (toml_parse(f->path, b->text, p->source ? 0 : b->len, TOML_LENIENT, &b->file, &err) < 0)
 		return report_set(
 			rep, REASON_E_BROKEN_BLOCK, "without the reaper block: %s", err.text);
 	return 0;
@@ -90,7 +100,7 @@ static int dump_baseline(struct plan *p, struct baseline *b, struct err *err)
 	_cleanup_(buf_done) struct buf text = BUF_INIT(CONFSET_FILE_MAX + 64UL);
 	int r;
 
-	if (!plan_file(p)->exists)
+	if (!plan_file(p)->exists || p->source)
 		return confset_dump(
 			&p->daemon, &p->set, p->target, NULL, 0, &b->dump_text, &b->dump, err);
 	r = buf_append(&text, b->text, p->has_block ? p->block.begin : b->len);
@@ -151,7 +161,6 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 
 static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 {
-	const struct distro *distro;
 	struct err err = ERR_INIT;
 	bool imports;
 	int r;
@@ -174,11 +183,9 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	if (access("/proc/self/fd", F_OK) < 0) /* a chroot that is being built */
 		return report_set(rep, REASON_NO_PROC,
 			"/proc is not mounted: nothing can be proved here, so nothing is written");
-	distro = distro_of(&p->daemon);
-	if (distro && !args->config)
-		return report_set(rep, REASON_E_GENERATED_FILE,
-			"%s renders %s itself; its source is %s", distro->name, p->daemon.config,
-			distro->source);
+	r = distro_check_system(p->daemon.root, rep);
+	if (r != 0)
+		return r;
 	r = confset_load(&p->daemon, &p->set, &imports, &err);
 	if (r < 0)
 		return report_set(rep,
@@ -202,7 +209,7 @@ static int find_block(struct plan *p, struct report *rep)
 {
 	size_t winning = p->target;
 
-	for (size_t i = 0; i < p->set.n; i++) {
+	for (size_t i = p->source; i < p->set.n; i++) {
 		const struct conf_file *f = &p->set.files[i];
 		struct stanza_block block;
 		struct err err = ERR_INIT;
@@ -225,7 +232,7 @@ static int find_block(struct plan *p, struct report *rep)
 		p->has_block = true;
 		p->block = block;
 		p->target = i;
-		p->drop_in = drop_in_is_ours(p, f->path);
+		p->drop_in = p->drop_in || drop_in_is_ours(p, f->path);
 	}
 	return 0;
 }
@@ -237,9 +244,10 @@ static int conclude(struct plan *p, struct report *rep)
 
 	p->create = !f->exists;
 	(void)snprintf(rep->strategy, sizeof(rep->strategy), "%s",
-		p->drop_in  ? "drop-in"
-		: p->create ? "create"
-			    : "block");
+		p->source    ? "source"
+		: p->drop_in ? "drop-in"
+		: p->create  ? "create"
+			     : "block");
 	(void)snprintf(rep->config, sizeof(rep->config), "%s", f->path);
 	rep->version = p->version;
 	sha256_hex(p->after, p->after_len, rep->hash_after);
@@ -256,6 +264,14 @@ static int conclude(struct plan *p, struct report *rep)
 	p->write = true;
 	return report_set(rep, REASON_CHANGE, "%s: the runtime \"%s\" would be %s%s", f->path,
 		p->handler, p->has_block ? "updated" : "added", p->create ? " in a new file" : "");
+}
+
+static int conclude_rendered(struct plan *p, struct report *rep)
+{
+	(void)snprintf(rep->strategy, sizeof(rep->strategy), "source");
+	(void)snprintf(rep->config, sizeof(rep->config), "%s", plan_file(p)->path);
+	return report_set(rep, REASON_OK, "%s: the runtime \"%s\" is configured",
+		plan_file(p)->path, p->handler);
 }
 
 static int plan_change(
@@ -277,6 +293,8 @@ static int plan_change(
 	if (r != 0)
 		return r;
 	ours = toml_get(b->dump, b->runtimes, p->handler);
+	if (ours && p->source && p->has_block && stanza_matches(b->dump, ours))
+		return conclude_rendered(p, rep); /* without its markers, as k0s does it */
 	if (ours || plan_entry_in(p, b->file)) {
 		r = plan_judge_foreign(p, b, ours, rep);
 		if (r != 0 || rep->reason != REASON_OK)
@@ -331,6 +349,35 @@ static int plan_here(const struct cli_args *args, struct plan *p, struct report 
 	return r;
 }
 
+/*
+ * Where the daemon's file is rendered by a distribution: a file of our own if it imports a
+ * directory, else the source that it renders it from.
+ */
+static int use_source(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	const struct distro *distro = args->config ? NULL : distro_of(&p->daemon);
+	struct err err = ERR_INIT;
+
+	if (!distro)
+		return 0;
+	if (p->has_block && p->drop_in)
+		return 0;
+	if (!p->has_block && args->strategy != STRATEGY_BLOCK && drop_in_choose(p, &err) > 0) {
+		(void)snprintf(rep->why, sizeof(rep->why), "%s renders %s, which imports it",
+			distro->name, p->daemon.config);
+		return 0;
+	}
+	p->has_block = false;
+	if (source_use(p, distro, &err) < 0)
+		return report_set(rep, REASON_E_GENERATED_FILE,
+			"%s renders %s itself, and the source of it is %s: %s", distro->name,
+			p->daemon.config, distro->recipe, err.text);
+	(void)snprintf(rep->why, sizeof(rep->why),
+		"%s renders %s from this file; restarting %s does it", distro->name,
+		p->daemon.config, p->daemon.unit);
+	return find_block(p, rep);
+}
+
 static int plan_target(const struct cli_args *args, struct plan *p, struct report *rep)
 {
 	int r;
@@ -343,6 +390,8 @@ static int plan_target(const struct cli_args *args, struct plan *p, struct repor
 			plan_file(p)->path);
 	r = find_block(p, rep);
 	if (r == 0)
+		r = use_source(args, p, rep);
+	if (r == 0 && !p->source && !(p->drop_in && !p->has_block))
 		r = choose_place(args, p, rep);
 	if (r != 0)
 		return r;

@@ -17,11 +17,13 @@ struct plan {
 	const char *handler; /* the runtime's name; borrowed from the command line */
 	struct daemon daemon;
 	struct confset set;
-	size_t target;        /* index of the file that our block stands in, or will */
-	bool drop_in;         /* the target is a file of our own that the root imports */
-	unsigned version;     /* whose names count in the target; 0: none yet; 1: unversioned */
-	unsigned put_version; /* > 0: the block says it, for nothing else in the file does */
-	bool has_block;       /* in the target file, before */
+	size_t target;            /* index of the file that our block stands in, or will */
+	size_t source;            /* > 0: the file that file 0 is rendered from; it is the target */
+	const char *source_start; /* what it begins with when it is made */
+	bool drop_in;             /* the target is a file of our own that the root imports */
+	unsigned version;         /* whose names count in the target; 0: none yet; 1: unversioned */
+	unsigned put_version;     /* > 0: the block says it, for nothing else in the file does */
+	bool has_block;           /* in the target file, before */
 	struct stanza_block block;
 	bool write;  /* the bytes below are to be written */
 	bool create; /* the file does not exist */

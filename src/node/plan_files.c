@@ -169,5 +169,7 @@ int plan_check_files(
 		p->put_version = p->version;
 	if (p->put_version == 1) /* there is no such thing to say */
 		p->put_version = 0;
-	return check_forms(f, b->file, rep);
+	if (p->source)
+		f = &p->set.files[0];
+	return check_forms(f, p->source ? f->doc : b->file, rep);
 }

@@ -1,6 +1,7 @@
 /* What the files of the plan share; nobody else includes it. */
 #pragma once
 
+#include "node/distro.h"
 #include "node/plan.h"
 
 /* The daemon's view of the configuration without our block. */
@@ -60,6 +61,16 @@ int drop_in_choose(struct plan *p, struct err *why);
 
 /* Forgets the file that drop_in_choose added. */
 void drop_in_forget(struct plan *p);
+
+/* ---- source.c ---- */
+
+/* Makes the distribution's source the target. Errors: it cannot be read, or is not there. */
+int source_use(struct plan *p, const struct distro *distro, struct err *err);
+
+/* The daemon's view with `text` as the target; where that is a source, with its block at the end of
+ * what is rendered. Results as confset_dump's. */
+int source_dump(const struct plan *p, const char *text, size_t len, const char *block,
+	size_t block_len, char **ret_text, struct toml_doc **ret_doc, struct err *err);
 
 /* ---- oracle.c ---- */
 

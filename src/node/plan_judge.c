@@ -59,7 +59,8 @@ int plan_judge_edited(struct plan *p, struct report *rep)
 	struct err err = ERR_INIT;
 	const struct toml_node *ours;
 
-	if (confset_dump(&p->daemon, &p->set, p->target, NULL, 0, &text, &dump, &err) < 0)
+	if (source_dump(p, NULL, 0, f->text + p->block.begin, p->block.end - p->block.begin, &text,
+		    &dump, &err) < 0)
 		return report_set(rep, REASON_E_EDITED_BLOCK,
 			"%s, line %u: the reaper block was edited: %s", f->path, p->block.line,
 			err.text);

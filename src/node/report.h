@@ -89,7 +89,9 @@ enum outcome {
 		"remove what is left of the marked block by hand, then: reaperctl containerd "    \
 		"apply")                                                                          \
 	X(E_GENERATED_FILE, "E_GENERATED_FILE", REFUSED, REFUSED,                                 \
-		"configure the runtime where that distribution keeps its source")                 \
+		"put that source in its place, then: reaperctl containerd apply")                 \
+	X(E_UNFIT_SYSTEM, "E_UNFIT_SYSTEM", REFUSED, REFUSED,                                     \
+		"use a node with another operating system")                                       \
 	X(E_IMPORTS, "E_IMPORTS", REFUSED, REFUSED,                                               \
 		"correct the imports of the file, then: reaperctl containerd plan")               \
 	X(E_BASELINE, "E_BASELINE_UNHEALTHY", REFUSED, REFUSED,                                   \

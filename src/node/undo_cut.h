@@ -16,7 +16,8 @@ struct undo {
 	enum undo_way way;
 	char *text; /* the file afterwards; NULL: it is removed */
 	size_t len;
-	bool edited; /* the block has somebody else's text in it */
+	bool explicit_config; /* --config: no distribution is asked */
+	bool edited;          /* the block has somebody else's text in it */
 };
 
 /* Each fills way, text and len for the plan's target; 0 or the exit status of the report. */
