@@ -256,9 +256,9 @@ static int fill_journal(const struct plan *p, const struct write_job *job,
 static void put_back(const char *root, const struct journal *old, const struct journal *j, int made)
 {
 	int again = 0;
+	bool kept = j->backup && old->backup && str_eq(old->backup, j->backup);
 
-	if (j->backup && !(old->backup && str_eq(old->backup, j->backup)))
-		journal_remove_backup(root, j->backup);
+	journal_remove_backup(root, kept ? NULL : j->backup);
 	if (old->phase == JOURNAL_NONE)
 		journal_remove(root, j->handler, made);
 	else

@@ -64,6 +64,7 @@ int journal_backup(const char *root, const void *data, size_t len, char **ret_na
 	struct err *err);
 int journal_read_backup(
 	const char *root, const char *name, char **ret_data, size_t *ret_len, struct err *err);
+/* … and the directory of the backups if it is empty then; `name` may be NULL. */
 void journal_remove_backup(const char *root, const char *name);
 
 /* Removes what a killed run left half-written in the directory and its backups. */

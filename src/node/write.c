@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/macro.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "node/confset.h"
@@ -247,6 +248,29 @@ static int commit_new(struct write_job *job)
 	return r == -EEXIST ? -ESTALE : r;
 }
 
+/*
+ * Exchanges the two files, so that the old one can be looked at once more when nobody finds it
+ * under its name any longer; if somebody wrote to it at the last moment, they are exchanged back.
+ */
+static int exchange(const struct write_job *job)
+{
+	char hash[65];
+	int r;
+
+	if (renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_EXCHANGE) < 0) {
+		if (errno != EINVAL && errno != ENOSYS)
+			return errno == ENOENT ? -ESTALE : -errno;
+		/* a file system without it */
+		return rename(job->tmp, job->path) < 0 ? -errno : 0;
+	}
+	r = write_hash(job->tmp, hash);
+	if (r == 0 && str_eq(hash, job->before))
+		return unlink(job->tmp) < 0 ? -errno : 0;
+	if (renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_EXCHANGE) < 0)
+		return -errno;
+	return r < 0 ? r : -ESTALE;
+}
+
 static int commit_beside(struct write_job *job)
 {
 	_cleanup_close_ int old = open(job->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
@@ -261,18 +285,23 @@ static int commit_beside(struct write_job *job)
 		r = write_hash(job->path, hash);
 	if (r == 0 && !str_eq(hash, job->before))
 		r = -ESTALE;
-	if (r == 0)
-		r = rename(job->tmp, job->path) < 0 ? -errno : 0;
-	return r;
+	return r < 0 ? r : exchange(job);
 }
 
 /* ---- into the file itself ---- */
 
 static int write_at(int fd, const char *data, size_t len, size_t at)
 {
-	if (lseek(fd, (off_t)at, SEEK_SET) < 0)
-		return -errno;
-	return file_write_all(fd, data, len);
+	while (len > 0) {
+		ssize_t n = RETRY_EINTR(pwrite(fd, data, len, (off_t)at));
+
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+		at += (size_t)n;
+	}
+	return 0;
 }
 
 /*
@@ -292,13 +321,11 @@ static int overwrite(const struct write_job *job, int fd, const char *old, size_
 	memset(text + job->len, '\n', max - job->len);
 	while (at < job->len && at < old_len && text[at] == old[at])
 		at++;
-	/* no space is found out before anything was written */
-	if (job->len > old_len && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)job->len) < 0 &&
-		errno != EOPNOTSUPP && errno != ENOSYS)
-		return -errno;
 	if (at < job->len)
 		r = write_at(fd, text + at, max - at, at);
-	if (r == 0 && (ftruncate(fd, (off_t)job->len) < 0 || fsync(fd) < 0))
+	if (r == 0 && job->len < old_len && ftruncate(fd, (off_t)job->len) < 0)
+		r = -errno;
+	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r < 0) { /* as it was, as far as that goes */
 		(void)write_at(fd, old + at, old_len - at, at);
@@ -318,6 +345,11 @@ static int commit_in_place(const struct write_job *job)
 
 	if (fd < 0)
 		return errno == ENOENT ? -ESTALE : -errno;
+	/* that there is no space is found out before anything is written; and nothing comes between
+	 * the last look and the writing */
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)job->len + 1) < 0 && errno != EOPNOTSUPP &&
+		errno != ENOSYS)
+		return -errno;
 	r = file_read_fd(fd, "file", CONFSET_FILE_MAX, &old, &len, NULL);
 	if (r < 0)
 		return r;
