@@ -274,7 +274,7 @@ static int check_kind(int fd, const char *path, enum mount_target_kind kind, str
 		return err_sysf(err, errno, "%s", path);
 	if (S_ISDIR(st.st_mode) != (kind == MOUNT_TARGET_DIR))
 		return err_setf(err, ERR_INVALID, S_ISDIR(st.st_mode) ? EISDIR : ENOTDIR,
-			"%s is %s in the host view, but what is to be mounted there is %s", path,
+			"%s is %s in the host view, but what is to be there is %s", path,
 			S_ISDIR(st.st_mode) ? "a directory" : "a file",
 			S_ISDIR(st.st_mode) ? "a file" : "a directory");
 	return 0;

@@ -26,6 +26,8 @@ static int parse_user(const struct json_ref *process, struct oci_process *p, str
 	if (r >= 0)
 		r = json_get_u64(&user, "gid", 0, UINT32_MAX - 1, &gid, err);
 	if (r >= 0)
+		r = json_get_str(&user, "username", &p->username, err);
+	if (r >= 0)
 		r = json_get_u32v(&user, "additionalGids", OCI_GROUPS_MAX, &p->additional_gids,
 			&p->n_additional_gids, err);
 	if (r >= 0)
@@ -244,6 +246,7 @@ void oci_process_done(struct oci_process *process)
 	(void)strv_free(p->args);
 	(void)strv_free(p->env);
 	free(p->cwd);
+	free(p->username);
 	for (size_t i = 0; i < ARRAY_LEN(p->caps); i++)
 		(void)strv_free(p->caps[i]);
 	for (size_t i = 0; i < p->n_rlimits; i++)

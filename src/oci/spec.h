@@ -68,6 +68,7 @@ struct oci_process {
 	uint16_t console_width, console_height; /* 0 = not given */
 	uid_t uid;
 	gid_t gid;
+	char *username; /* of Windows; refused */
 	bool has_umask;
 	mode_t umask;
 	bool has_oom_score_adj;

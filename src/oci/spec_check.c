@@ -36,6 +36,17 @@ static int check_command(const struct oci_process *p, struct err *err)
 	return 0;
 }
 
+/* CRI turns names into numbers by the image's /etc/passwd; nobody else may say one. */
+static int check_user(const struct oci_process *p, struct err *err)
+{
+	if (!str_empty(p->username))
+		return UNSUPPORTED(err,
+			"process.user.username: \"%.80s\": a user is a number here, give uid and "
+			"gid",
+			p->username);
+	return 0;
+}
+
 /* What capset(2) and PR_CAP_AMBIENT_RAISE would refuse with a bare EPERM. */
 static int check_capabilities(const struct oci_process *p, struct err *err)
 {
@@ -107,6 +118,8 @@ int oci_process_check(const struct oci_process *process, struct err *err)
 {
 	int r = check_command(process, err);
 
+	if (r == 0)
+		r = check_user(process, err);
 	if (r == 0)
 		r = check_capabilities(process, err);
 	if (r == 0)

@@ -65,6 +65,11 @@ static int step_cwd(struct init *in, struct err *err)
 		if (r < 0)
 			return r;
 		r = enter_directory(cwd);
+		if (r == -EACCES) {
+			(void)command_denied(cwd, err);
+			as_root();
+			return err_wrapf(err, "working directory");
+		}
 		as_root();
 	}
 	if (r == -ELOOP)

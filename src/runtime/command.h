@@ -13,8 +13,10 @@
 /*
  * Finds it, with the rights that the caller has at this moment (file system ids), from its working
  * directory. Errors, with the texts people see in the pod's events:
- *   ERR_NOT_FOUND   "slurmd: not found; searched /usr/sbin:/usr/bin", "…: interpreter … not found"
- *   ERR_PERMISSION  not executable for this user, a directory, or no regular file
+ *   ERR_NOT_FOUND   "slurmd: not found; searched /usr/sbin:/usr/bin", "…: its interpreter … not
+ *                   found", "…: its dynamic loader … not found"
+ *   ERR_PERMISSION  not executable for this user, on a noexec mount, a directory that denies, no
+ *                   regular file; the same for its interpreter
  *   ERR_INVALID     the runtime's own program, or a magic link of /proc
  * *ret_path is the caller's. `proc_fd`: a procfs where "self" is the caller.
  */
@@ -24,5 +26,10 @@ int command_resolve(
 /* The exit status of a shell for such an error: 127 not found, else 126. */
 int command_exit_status(const struct err *err);
 
-/* What execve says, in words: fills `err` for `path` and returns -errnum. */
+/* EACCES on the way to a path, with the rights of now: "…: permission denied: user 1000 may not
+ * enter directory /root". Always -EACCES. */
+int command_denied(const char *path, struct err *err);
+
+/* What execve says, in words, after another look at the file: fills `err` for `path` and returns
+ * -errnum. */
 int command_exec_error(int errnum, const char *path, struct err *err);

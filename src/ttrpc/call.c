@@ -124,13 +124,15 @@ void ttrpc_call_fail(struct ttrpc_call *call, const struct err *err)
 	enum err_kind kind = err->kind > ERR_NONE && err->kind < _ERR_KIND_MAX
 				     ? (enum err_kind)err->kind
 				     : ERR_UNKNOWN;
-	char text[ERR_TEXT_MAX + 64];
+	char text[ERR_TEXT_MAX]; /* with the suffix: people see no more of it anyway */
 
 	/* containerd's client takes the suffix off again where it adds its own. */
 	if (kind == ERR_UNKNOWN || str_has_suffix(err->text, err_kind_name(kind)))
 		(void)snprintf(text, sizeof(text), "%s", err->text);
 	else
-		(void)snprintf(text, sizeof(text), "%s: %s", err->text, err_kind_name(kind));
+		(void)snprintf(text, sizeof(text), "%.*s: %s",
+			(int)(sizeof(text) - strlen(err_kind_name(kind)) - 3), err->text,
+			err_kind_name(kind));
 	ttrpc_send_status(call->peer, call->stream, ttrpc_status_code(kind), text);
 	call_free(call);
 }

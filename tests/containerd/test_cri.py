@@ -55,8 +55,13 @@ def test_exec_of_a_missing_command_is_an_error_and_the_pod_lives_on(node, pods):
 
 def test_missing_command_is_an_error_of_start(node, pods):
     pod = pods.sandbox()
+    container = pod.create("no-such-command")
     with pytest.raises(CriError, match="no-such-command.*searched /"):
-        pod.start("no-such-command")
+        pods.cri.start_container(container)
+    # what `kubectl describe` shows of it
+    status = pods.cri.container_status(container)
+    assert (status.state, status.exit_code, status.reason) == ("CONTAINER_EXITED", 128, "StartError")
+    assert "no-such-command: not found; searched /" in status.message
 
 
 def test_stop_sends_term_first(node, pods):

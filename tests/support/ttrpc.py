@@ -16,7 +16,7 @@ SANDBOX = Schema(PROTO / "sandbox.proto")
 REQUEST, RESPONSE, DATA = 1, 2, 3
 MAX_DATA = 4 << 20
 
-OK, UNKNOWN, INVALID, DEADLINE, NOT_FOUND, EXISTS = 0, 2, 3, 4, 5, 6
+OK, UNKNOWN, INVALID, DEADLINE, NOT_FOUND, EXISTS, PERMISSION = 0, 2, 3, 4, 5, 6, 7
 EXHAUSTED, PRECONDITION, UNIMPLEMENTED, INTERNAL = 8, 9, 12, 13
 
 REQUESTS = {"Create": "CreateTaskRequest", "Exec": "ExecProcessRequest", "Update": "UpdateTaskRequest",

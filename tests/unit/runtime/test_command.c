@@ -87,7 +87,7 @@ Test(runtime_command, errors_say_what_is_wrong)
 		int status;
 	} cases[] = {
 		{"nothing", "nothing: not found; searched /tmp/unit-command-", 127},
-		{"first/tool", "first/tool: is not executable for this user", 126},
+		{"first/tool", "first/tool: is not executable for user 0", 126},
 		{"lost", "its interpreter /no/such/interpreter: not found", 127},
 		{"dos", "DOS line endings", 127},
 		{"exe", "is a magic link of /proc", 126},
