@@ -240,6 +240,16 @@ static void task_exited(struct process *p)
 	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
 }
 
+void answer_oom_event(const struct container *c)
+{
+	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
+
+	if (c->audience != &task_audience) /* a sandbox of containerd's own has no task */
+		return;
+	event.container_id = c->id;
+	events_publish(c->shim->events, "/tasks/oom", &event.base);
+}
+
 void answer_paused_event(const struct container *c)
 {
 	Containerd__Events__TaskPaused event = CONTAINERD__EVENTS__TASK_PAUSED__INIT;

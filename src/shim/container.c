@@ -42,6 +42,7 @@ struct container *container_free(struct container *c)
 	process_done(&c->init);
 	ending_cancel(&c->ending);
 	scope_cancel(c->scope_job);
+	oom_cancel(c);
 	pause_cancel(c);
 	update_cancel(c);
 	event_timer_clear(&c->limit);
@@ -75,6 +76,7 @@ static int container_new(struct shim *shim, const struct container_request *requ
 	list_init(&c->execs);
 	list_init(&c->deleters);
 	c->hooks = (struct hooks)HOOKS_INIT;
+	c->oom = (struct oom)OOM_INIT;
 	pause_init(&c->pause);
 	update_init(&c->update);
 	c->created = clock_wall();

@@ -7,6 +7,7 @@
 #include "oci/spec.h"
 #include "shim/ending.h"
 #include "shim/hooks.h"
+#include "shim/oom.h"
 #include "shim/pause.h"
 #include "shim/process.h"
 #include "shim/update.h"
@@ -41,6 +42,7 @@ struct container {
 	bool poststop;               /* … and its last hooks have run */
 	struct scope_job *scope_job; /* its scope is being stopped */
 	struct ending ending;
+	struct oom oom;
 	struct pause pause;
 	struct update update;
 	struct event_timer limit; /* how long the end, or Delete, may take */

@@ -167,6 +167,7 @@ static void check_alone(struct container *c)
 	event_timer_clear(&c->limit);
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
+	oom_check(c); /* it may be why: CRI wants to know before the exit */
 	process_stopped(&c->init, true);
 	stdio_settle(&c->init.io);
 	delete_step(c);
@@ -244,6 +245,7 @@ bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 		if (!process_alive(p) || p->proc.pid != pid)
 			continue;
 		process_reaped(p, status);
+		oom_check(c);
 		process_stopped(p, p->started);
 		check_alone(c);
 		return true;
@@ -270,6 +272,7 @@ void container_process_ready(struct container *c, struct process *p)
 	c->creating = false;
 	if (c->unit)
 		scope_is_made(c);
+	oom_watch(c);
 	c->audience->created(c);
 }
 

@@ -1,0 +1,91 @@
+#include "shim/oom.h"
+
+#include <errno.h>
+#include "base/log.h"
+#include "shim/answers.h"
+#include "shim/container.h"
+#include "shim/shim.h"
+
+/* cgroup v1 tells of the shortage; the kill that follows is counted within microseconds, or, when
+ * the killer finds nobody, never. */
+enum { LOOK_FIRST_USEC = 1000, LOOK_LAST_USEC = 1024000 };
+
+/* Whether the count has grown; -errno when there is nothing to read any more. */
+static int look(struct container *c)
+{
+	uint64_t kills;
+	int r = cgroup_oom_kills(&c->cgroup, &kills);
+
+	if (r < 0)
+		return r;
+	if (kills <= c->oom.kills)
+		return 0;
+	c->oom.kills = kills;
+	answer_oom_event(c);
+	return 1;
+}
+
+static void on_look(struct event_timer *t)
+{
+	struct oom *o = container_of(t, struct oom, look);
+	struct container *c = container_of(o, struct container, oom);
+
+	if (look(c) != 0 || o->look_usec >= LOOK_LAST_USEC)
+		return;
+	o->look_usec *= 2;
+	event_timer_set_in(&c->shim->loop, t, o->look_usec, on_look);
+}
+
+static enum event_verb on_oom(struct event_source *s, UNUSED uint32_t events)
+{
+	struct oom *o = container_of(s, struct oom, source);
+	struct container *c = container_of(o, struct container, oom);
+	int r;
+
+	cgroup_oom_seen(&o->watch);
+	r = look(c);
+	if (r < 0) {
+		oom_cancel(c); /* the cgroup is gone, which makes the descriptor ready, too */
+	} else if (r == 0 && o->watch.early) {
+		o->look_usec = LOOK_FIRST_USEC;
+		event_timer_set_in(&c->shim->loop, &o->look, o->look_usec, on_look);
+	}
+	return EVENT_CONTINUE;
+}
+
+void oom_watch(struct container *c)
+{
+	struct oom *o = &c->oom;
+	struct err err = ERR_INIT;
+	int r = cgroup_oom_watch(&c->cgroup, &o->watch, &err);
+
+	if (r == -ENOENT) {
+		log_info(
+			"container %s: kills for want of memory are not told: %s", c->id, err.text);
+		return;
+	}
+	if (r == 0) {
+		/* a cgroup that was there before may have counted already */
+		(void)cgroup_oom_kills(&c->cgroup, &o->kills);
+		r = event_add(&c->shim->loop, &o->source, o->watch.fd, o->watch.events, on_oom);
+		if (r < 0)
+			(void)err_sysf(&err, -r, "watching");
+	}
+	if (r < 0) {
+		log_warn("container %s: kills for want of memory are told late: %s, continuing",
+			c->id, err.text);
+		cgroup_oom_watch_done(&o->watch);
+	}
+}
+
+void oom_check(struct container *c)
+{
+	(void)look(c); /* without a controller, or when it is gone, there is nothing to tell */
+}
+
+void oom_cancel(struct container *c)
+{
+	event_remove(&c->oom.source);
+	event_timer_clear(&c->oom.look);
+	cgroup_oom_watch_done(&c->oom.watch);
+}
