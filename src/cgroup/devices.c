@@ -97,13 +97,55 @@ static int check_rules(const struct cgroup_device_rule *rules, size_t n, struct 
 	return 0;
 }
 
+/* Whether two numbers of rules mean the same device somewhere. */
+static bool meets(int64_t a, int64_t b)
+{
+	return a == CGROUP_DEVICE_ANY || b == CGROUP_DEVICE_ANY || a == b;
+}
+
+/*
+ * v1 can take back only what was allowed in the same words: "all of major 1" and then "not 1:9"
+ * would leave 1:9 open without a word.
+ */
+static int check_v1(const struct cgroup_device_rule *rules, size_t n, struct err *err)
+{
+	bool all = false;
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cgroup_device_rule *deny = &rules[i];
+
+		if (deny->type == 'a') { /* forgets what was before */
+			all = deny->allow;
+			from = i + 1;
+		}
+		for (size_t j = from; j < i && !all && !deny->allow; j++) {
+			const struct cgroup_device_rule *allow = &rules[j];
+
+			if (!allow->allow || allow->type != deny->type ||
+				!(allow->access & deny->access) ||
+				!meets(allow->major, deny->major) ||
+				!meets(allow->minor, deny->minor) ||
+				(allow->major == deny->major && allow->minor == deny->minor))
+				continue;
+			return err_setf(err, ERR_PRECONDITION, EINVAL,
+				"device rule %zu takes back a part of what rule %zu allows, which "
+				"cgroup v1 cannot do: allow only what is meant",
+				i, j);
+		}
+	}
+	return 0;
+}
+
 /* v1 keeps a list of exceptions to "all" or "none" and takes the rules in their order. */
 static int apply_v1(
 	const char *dir, const struct cgroup_device_rule *rules, size_t n, struct err *err)
 {
 	char text[RULE_TEXT_MAX];
-	int r = 0;
+	int r = check_v1(rules, n, err);
 
+	if (r < 0)
+		return r;
 	/* a fresh cgroup starts with its parent's rules: without this, "no match" would mean those
 	 */
 	if (rules[0].type != 'a')

@@ -40,8 +40,9 @@ int cgroup_device_access_parse(const char *access, uint32_t *ret_access);
 /*
  * Applies the rules in their order; for each of mknod, read, write the last rule that matches
  * wins; nothing matches: denied (the first rule of containerd's specs denies everything anyway). No
- * rules: nothing is restricted and nothing is done. v1: devices.deny and devices.allow; v2: a BPF
- * program on the directory, which replaces the one we put there before.
+ * rules: nothing is restricted and nothing is done. v1: devices.deny and devices.allow, and
+ * ERR_PRECONDITION for a rule that takes back a part of what an earlier one allows, which v1 would
+ * pass over; v2: a BPF program on the directory, which replaces the one we put there before.
  *
  * -EOPNOTSUPP with ERR_UNIMPLEMENTED: this host cannot enforce them (no devices hierarchy, and no
  * cgroup2 or BPF refused); the caller falls back to a view without usable device nodes. Other

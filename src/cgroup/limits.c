@@ -114,6 +114,14 @@ static int swap_only(const struct cgroup_limits *l, int64_t v, char out[VALUE_MA
 	return as_is(l, v - memory, out);
 }
 
+/* v1's is both together, as OCI's; the kernel would say EINVAL and no more. */
+static int swap_and_memory(const struct cgroup_limits *l, int64_t v, char out[VALUE_MAX])
+{
+	if (v > 0 && v < l->value[CGROUP_MEMORY_LIMIT])
+		return -EINVAL;
+	return unless_zero(l, v, out);
+}
+
 struct limit_file {
 	enum cgroup_controller controller;
 	const char *file;
@@ -146,7 +154,7 @@ static const struct limit_row {
 	{CGROUP_MEMORY_LIMIT, "memory.limit", {CGROUP_MEMORY, "memory.limit_in_bytes", unless_zero},
 		{CGROUP_MEMORY, "memory.max", max_if_negative}},
 	{CGROUP_MEMORY_SWAP, "memory.swap",
-		{CGROUP_MEMORY, "memory.memsw.limit_in_bytes", unless_zero},
+		{CGROUP_MEMORY, "memory.memsw.limit_in_bytes", swap_and_memory},
 		{CGROUP_MEMORY, "memory.swap.max", swap_only}},
 	{CGROUP_MEMORY_RESERVATION, "memory.reservation",
 		{CGROUP_MEMORY, "memory.soft_limit_in_bytes", unless_zero},

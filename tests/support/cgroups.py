@@ -3,22 +3,28 @@
 import pathlib
 
 
-def directories(pid):
-    """{controller: directory} of a process; "" is cgroup2."""
-    places = {}
+def places():
+    """{controller: mount point}; "" is cgroup2."""
+    found = {}
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         if kind == "cgroup2":
-            places[""] = before.split()[4]
+            found[""] = before.split()[4]
         elif kind == "cgroup":
-            places.update({name: before.split()[4] for name in options.split(",")})
+            found.update({name: before.split()[4] for name in options.split(",")})
+    return found
+
+
+def directories(pid):
+    """{controller: directory} of a process; "" is cgroup2."""
+    mounted = places()
     found = {}
     for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, names, path = line.split(":", 2)
         for name in names.split(","):
-            if name in places:
-                found[name] = pathlib.Path(places[name] + path)
+            if name in mounted:
+                found[name] = pathlib.Path(mounted[name] + path)
     return found
 
 

@@ -4,6 +4,7 @@
 #include "base/macro.h"
 #include "cgroup/devices.h"
 #include "cgroup/devices_bpf.h"
+#include "fake.h"
 
 enum { R = CGROUP_DEVICE_READ, W = CGROUP_DEVICE_WRITE, M = CGROUP_DEVICE_MKNOD, ANY = -1 };
 
@@ -138,4 +139,39 @@ Test(cgroup_devices, a_rule_that_is_none_is_named)
 		cr_assert_eq(cgroup_devices_apply(&cg, &bad[i], 1, &err), -EINVAL);
 		cr_assert_not_null(strstr(err.text, "rule 0"));
 	}
+}
+
+Test(cgroup_devices, v1_refuses_to_take_back_a_part)
+{
+	static const struct cgroup_device_rule all = {
+		false, 'a', CGROUP_DEVICE_ANY, CGROUP_DEVICE_ANY, R | W | M};
+	static const struct {
+		struct cgroup_device_rule first, second;
+		int want;
+	} cases[] = {
+		{{true, 'c', 1, CGROUP_DEVICE_ANY, R | W | M}, {false, 'c', 1, 9, R | W | M},
+			-EINVAL},
+		{{true, 'c', 1, 9, R | W | M}, {false, 'c', 1, CGROUP_DEVICE_ANY, R | W | M},
+			-EINVAL},
+		{{true, 'c', 1, 9, R | W | M}, {false, 'c', 1, 9, CGROUP_DEVICE_READ}, 0},
+		{{true, 'c', 1, 9, R | W | M}, {false, 'b', 1, 9, R | W | M}, 0},
+		{{true, 'c', 1, 9, R | W | M}, {false, 'c', 2, CGROUP_DEVICE_ANY, R | W | M}, 0},
+		{{true, 'a', CGROUP_DEVICE_ANY, CGROUP_DEVICE_ANY, R | W | M},
+			{false, 'c', 1, 9, R | W | M}, 0},
+	};
+	char dir[] = "/tmp/reaper-unit-devices-XXXXXX";
+	struct cgroup cg;
+	struct err err = ERR_INIT;
+
+	cr_assert_not_null(mkdtemp(dir));
+	fake_file(dir, "devices.allow", "");
+	fake_file(dir, "devices.deny", "");
+	cg = fake_cgroup(dir, CGROUP_BIT(CGROUP_DEVICES), false);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct cgroup_device_rule list[] = {all, cases[i].first, cases[i].second};
+
+		cr_assert_eq(
+			cgroup_devices_apply(&cg, list, 3, &err), cases[i].want, "case %zu", i);
+	}
+	fake_remove(dir);
 }
