@@ -104,23 +104,3 @@ int scope_stop(struct event_loop *loop, const char *unit, uint64_t limit_usec, s
 		*ret_job = TAKE_PTR(job);
 	return r;
 }
-
-int scope_set_limits(struct event_loop *loop, const char *unit, const struct cgroup *cg,
-	const struct cgroup_limits *limits, uint64_t limit_usec, scope_done_fn *done, void *ctx,
-	struct scope_job **ret_job, struct err *err)
-{
-	_cleanup_(scope_cancelp) struct scope_job *job = job_new(done, ctx);
-	int fd, r;
-
-	if (!job)
-		return err_sysf(err, ENOMEM, "scope %s", unit);
-	fd = systemd_connect(err);
-	if (fd < 0)
-		return fd;
-	r = systemd_set_limits(&job->call, fd, unit, cg, limits, err);
-	if (r == 0)
-		r = job_run(job, loop, limit_usec, err);
-	if (r == 0)
-		*ret_job = TAKE_PTR(job);
-	return r;
-}

@@ -6,8 +6,6 @@
 
 #include <stdint.h>
 #include "base/err.h"
-#include "cgroup/cgroup.h"
-#include "cgroup/limits.h"
 #include "event/loop.h"
 
 struct scope_job;
@@ -21,12 +19,6 @@ typedef void scope_done_fn(void *ctx, const struct err *err);
  */
 int scope_stop(struct event_loop *loop, const char *unit, uint64_t limit_usec, scope_done_fn *done,
 	void *ctx, struct scope_job **ret_job, struct err *err);
-
-/* Makes limits that were written to its cgroup known to systemd. 0 and the job, 1: there is nothing
- * to be told, no job. */
-int scope_set_limits(struct event_loop *loop, const char *unit, const struct cgroup *cg,
-	const struct cgroup_limits *limits, uint64_t limit_usec, scope_done_fn *done, void *ctx,
-	struct scope_job **ret_job, struct err *err);
 
 /* Ends a job without its callback; NULL is allowed. */
 void scope_cancel(struct scope_job *job);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -20,6 +21,7 @@
 #include "shim/container.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
+#include "systemd/scope.h"
 
 enum { WAITING_MAX = 64, NOTES_MAX = 512, FD_CONTROL = 3 };
 
@@ -41,6 +43,7 @@ struct result {
 struct work {
 	const struct cgroup *cgroup;
 	const struct cgroup_limits *limits;
+	const char *unit; /* the scope that has to know of them; NULL: none */
 };
 
 void update_init(struct update *u)
@@ -69,6 +72,16 @@ static void join_notes(char *const *notes, char out[NOTES_MAX])
 	}
 }
 
+static int write_limits(const struct work *w, char ***notes, struct err *err)
+{
+	int r = cgroup_limits_apply(w->cgroup, w->limits, notes, err);
+
+	if (r < 0 || !w->unit)
+		return r;
+	return systemd_limit_scope(w->unit, w->cgroup, w->limits,
+		clock_boot_usec() + SYSTEMD_SCOPE_SECONDS * USEC_PER_SEC, err);
+}
+
 /* The child: a copy of this process, which never ran a second thread. Nothing of the shim's stays
  * open in it: the write may take its time. */
 static int child_main(void *arg)
@@ -78,7 +91,7 @@ static int child_main(void *arg)
 	struct result result = {.err = ERR_INIT};
 
 	(void)syscall(SYS_close_range, FD_CONTROL + 1, ~0U, 0U);
-	if (cgroup_limits_apply(w->cgroup, w->limits, &notes, &result.err) == 0) {
+	if (write_limits(w, &notes, &result.err) == 0) {
 		result.err = (struct err)ERR_INIT;
 		join_notes(notes, result.notes);
 	}
@@ -131,7 +144,7 @@ static enum event_verb on_control(struct event_source *s, UNUSED uint32_t events
 static int spawn(struct container *c, const struct cgroup_limits *limits, struct err *err)
 {
 	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
-	struct work work = {&c->cgroup, limits};
+	struct work work = {&c->cgroup, limits, c->unit};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct update *u = &c->update;
 	int pair[2], r;

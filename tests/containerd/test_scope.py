@@ -98,6 +98,11 @@ def test_limits_and_device_rules_outlive_a_daemon_reload(node, pods, sliced):
         before = values()
         assert before[:4] == [str(64 << 20), "512", "20000", "100000"]
         assert "a *:* rwm" not in before[4]
+    if enforced:  # what Update writes is systemd's to know as well
+        pods.cri.call("UpdateContainerResources", container_id=container, linux={"cpu_shares": 256, "cpu_quota": 30000, "cpu_period": 100000})
+        now = values()
+        assert now == [before[0], "256", "30000", *before[3:]]
+        before = now
     node.run("systemctl", "daemon-reload")
     # answered behind what the reload has queued
     show(node, unit_of(container), "ActiveState")
