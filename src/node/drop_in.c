@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fnmatch.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -45,14 +46,19 @@ static int place_for(
 /* Adds the file to the set, as the last that the root imports. */
 static int take_place(struct plan *p, const char *name, struct err *why)
 {
-	size_t n = p->set.n, index;
-	int r = confset_add_import(&p->set, 0, p->daemon.root, name, &index);
+	size_t index;
+	int r;
 
+	for (size_t i = 0; i < p->set.n; i++) {
+		if (str_eq(p->set.files[i].name, name)) {
+			(void)err_setf(why, ERR_PRECONDITION, EEXIST,
+				"%s is there and somebody else's", p->set.files[i].path);
+			return 0;
+		}
+	}
+	r = confset_add_import(&p->set, 0, p->daemon.root, name, &index);
 	if (r < 0)
 		return err_sysf(why, -r, "%s", name);
-	if (index < n)
-		return err_setf(why, ERR_PRECONDITION, 0, "%s is there and somebody else's",
-			p->set.files[index].path);
 	p->target = index;
 	p->drop_in = true;
 	return 1;
@@ -67,15 +73,15 @@ int drop_in_choose(struct plan *p, struct err *why)
 	_cleanup_free_ char *name = NULL;
 	int r;
 
-	(void)err_setf(why, ERR_PRECONDITION, 0, "%s imports no directory", f->path);
+	(void)err_setf(why, ERR_PRECONDITION, ENOENT, "%s imports no directory", f->path);
 	if (p->daemon.major < 2) {
-		(void)err_setf(why, ERR_PRECONDITION, 0,
+		(void)err_setf(why, ERR_PRECONDITION, ENOENT,
 			"containerd %s would take its whole CRI section from it",
 			p->daemon.version);
 		return 0;
 	}
 	if (!version || version->type != TOML_INTEGER || version->integer < 2) {
-		(void)err_setf(why, ERR_PRECONDITION, 0, "%s says no version", f->path);
+		(void)err_setf(why, ERR_PRECONDITION, ENOENT, "%s says no version", f->path);
 		return 0;
 	}
 	r = file_name(p, &name);

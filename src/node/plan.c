@@ -322,7 +322,7 @@ static int choose_place(const struct cli_args *args, struct plan *p, struct repo
 		return 0;
 	}
 	if (want == STRATEGY_BLOCK)
-		(void)err_setf(&why, ERR_PRECONDITION, 0, "--strategy block was given");
+		(void)err_setf(&why, ERR_PRECONDITION, EINVAL, "--strategy block was given");
 	else
 		r = drop_in_choose(p, &why);
 	if (r < 0)

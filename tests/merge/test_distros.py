@@ -7,6 +7,7 @@ from confmerge.cases import RUNC2, RUNC3, STOCK
 from confmerge.ctl import Ctl, corpus, write
 
 pytestmark = pytest.mark.submission("a tree and one containerd; each takes about a second")
+full = pytest.mark.full("the same code with other names")
 BASE = '{{ template "base" . }}\n'
 K3S = "var/lib/rancher/k3s/agent/etc/containerd"
 RKE2 = "var/lib/rancher/rke2/agent/etc/containerd"
@@ -29,7 +30,9 @@ def view(tree, version, text):
     return seen
 
 
-@pytest.mark.parametrize("where, version", [(K3S, "1.7"), (K3S, "2.1"), (RKE2, "2.1")], ids=["k3s-1.7", "k3s-2.1", "rke2-2.1"])
+@pytest.mark.parametrize("where, version", [
+    pytest.param(K3S, "1.7", marks=full), (K3S, "2.1"), pytest.param(RKE2, "2.1", marks=full),
+], ids=["k3s-1.7", "k3s-2.1", "rke2-2.1"])  # fmt: skip
 def test_181_a_template_is_made_that_begins_with_the_base(tree, where, version):
     rendered, ctl = tree / where / "config.toml", Ctl(tree, version)
     write(rendered, ROOTS[version])
@@ -116,7 +119,7 @@ def test_188_nodeadm_is_warned_of(tree):
     assert any("NodeConfig" in n for n in ctl.must("apply", "changed")["notes"])
 
 
-@pytest.mark.parametrize("system", ["cos", "bottlerocket", "talos"])
+@pytest.mark.parametrize("system", ["cos", *(pytest.param(s, marks=full) for s in ("bottlerocket", "talos"))])
 def test_189_where_nothing_lasts_nothing_is_written(tree, system):
     write(tree / "etc/containerd/config.toml", corpus(STOCK[1:]))
     write(tree / "usr/lib/os-release", f'NAME=x\nID="{system}"\n')

@@ -1,0 +1,97 @@
+"""What must hold of every case, whatever its outcome: U1 to U9 of docs/CONFIG-MERGE.md, "Proof"."""
+
+import pathlib
+
+from . import judge
+from .cases import CONFIG
+from .ctl import STATE, Ctl, fill
+
+
+def refused(ctl, tree, code):
+    before = judge.census(tree)
+    status, said = ctl("apply")
+    assert status == 3 and said["reason"].startswith(code), said
+    assert said["message"] and said["next"], said
+    assert judge.census(tree) == before, "a refusal left traces"
+
+
+def unchanged(ctl, tree, reason):
+    before = judge.census(tree)
+    status, said = ctl("apply")
+    assert (status, said["reason"], said["result"]) == (0, reason, "unchanged"), said
+    assert judge.census(tree) == before
+    if reason == "adopted":
+        status, said = ctl("undo")
+        assert (status, said["reason"]) == (0, "nothing-to-undo"), said
+        assert judge.census(tree) == before, "undo took out what somebody else wrote"
+
+
+def bytes_are_spliced(tree, said, before):
+    """U1: nothing but our block is new."""
+    changed = pathlib.Path(said["config"])
+    old = before.get(str(changed.relative_to(tree)))
+    text = changed.read_bytes()
+    if old is not None:
+        assert text.startswith(old), "bytes outside of the block changed"
+        text = text[len(old) :]
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert lines[0].startswith(b"#>> reaper block=") and lines[-1].startswith(b"#<< reaper block="), text
+
+
+def texts(tree):
+    return {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
+
+
+def changed(ctl, tree, version, case, strategy):
+    clean = judge.census(tree)
+    kept = judge.census(tree, times=False)
+    before, view = texts(tree), judge.dump(version, tree)
+
+    status, planned = ctl("apply", "--dry-run")
+    assert (status, planned["reason"], planned["proof"]) == (10, "change", "oracle"), planned
+    assert judge.census(tree) == clean, "a plan wrote something"
+
+    status, said = ctl("apply")
+    assert (status, said["reason"], said["strategy"]) == (0, "changed", strategy), said
+    assert said["hash_after"] == planned["hash_after"], "the plan said something else"
+    bytes_are_spliced(tree, said, before)
+    new = set(texts(tree)) - set(before)
+    assert {n for n in new if not n.startswith(STATE)} <= {CONFIG[1:], str(pathlib.Path(said["config"]).relative_to(tree))}, new
+
+    after = judge.dump(version, tree)
+    rest, ours = judge.split(after, case.handler)
+    assert ours == judge.EXACTLY
+    assert rest == judge.split(view, case.handler)[0], "the daemon sees something else changed"
+
+    written = judge.census(tree)
+    status, again = ctl("apply")
+    assert (status, again["result"]) == (0, "unchanged"), again
+    assert judge.census(tree) == written, "a second apply wrote"
+    status, verified = ctl("verify")
+    assert status == 0, verified
+
+    status, undone = ctl("undo")
+    assert (status, undone["reason"]) == (0, "removed"), undone
+    assert judge.census(tree, times=False, skip=("var",)) == kept, "undo left other bytes"
+    if strategy == "block" and version != case.quick:  # with nothing but the markers to go by
+        ctl("apply")
+        judge.remove(tree / STATE)
+        ctl("undo")
+        assert judge.census(tree, times=False, skip=("var",)) == kept, "undo without its journal left other bytes"
+
+
+def expected(case, version):
+    keys = [k for k in case.expect if version.startswith(k)]
+    return case.expect[max(keys, key=len)] if keys else None
+
+
+def check(tree, version, case):
+    fill(tree, version, case)
+    outcome = expected(case, version)
+    ctl = Ctl(tree, version, case.args)
+    if outcome.startswith("E_"):
+        refused(ctl, tree, outcome)
+    elif outcome in ("ok", "adopted"):
+        unchanged(ctl, tree, outcome)
+    else:
+        changed(ctl, tree, version, case, outcome)
