@@ -147,6 +147,13 @@ class Machine:
             raise AssertionError(f"{self.name}: {len(pids)} processes are called containerd")
         return pids[0]
 
+    def kill_containerd(self):
+        """The daemon dies without a word and is started again, as after a crash."""
+        pid = self.containerd_pid()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: is_zombie(pid), what="containerd's end")
+        self.start_containerd()
+
     def make_empty(self):
         self.empty = "/var/lib/reaper-test-empty"
         self.path(self.empty).mkdir(parents=True, exist_ok=True)
@@ -277,6 +284,8 @@ class Node(Machine):
         self.run("systemctl", "stop", "containerd", timeout=60)
 
     def start_containerd(self):
+        # systemd counts starts, and refuses the sixth within ten seconds
+        self.run("systemctl", "reset-failed", "containerd", check=False)
         self.run("systemctl", "start", "containerd", timeout=60)
         self.wait_for_cri()
 
@@ -386,6 +395,10 @@ class Host(Bare):
 
     def restart_containerd(self):
         self.stop_containerd()
+        self.start_containerd()
+
+    def kill_containerd(self):
+        self.stop_containerd(signal.SIGKILL)
         self.start_containerd()
 
     def containerd_pid(self):
