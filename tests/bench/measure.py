@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 from bench import NAMESPACE, Bench, spec  # noqa: E402
 from machine import BINARIES, is_zombie  # noqa: E402
+from trees import remove_tree  # noqa: E402
 from ttrpc import TASK, Task  # noqa: E402
 from waiting import until  # noqa: E402
 
@@ -131,7 +132,7 @@ class Stage(Bench):
     def remove(self, name):
         bundle = self.directory / name
         took, _ = self.spawn(self.argv(name, "-bundle", str(bundle), "delete"), bundle)
-        shutil.rmtree(bundle, ignore_errors=True)
+        remove_tree(bundle)
         return took
 
     @contextlib.contextmanager

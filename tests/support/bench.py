@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 
 from machine import BINARIES, Bare, is_zombie
 from ttrpc import EXISTS, NOT_FOUND, OK, TASK, Connection, Events, Task
+from trees import remove_tree
 from waiting import until
 
 SHIM = BINARIES / "containerd-shim-reaper-v2"
@@ -78,7 +78,7 @@ class Bench(Bare):
         for log in self.logs:
             os.close(log)
         self.events.close()
-        shutil.rmtree(self.directory)
+        remove_tree(self.directory)
 
     def environment(self):
         env = super().environment()
@@ -134,7 +134,7 @@ class Bench(Bare):
         result = self.shim("-bundle", str(bundle), "delete", bundle=bundle, name=name)
         assert result.stderr.decode() == ""
         answer = TASK.decode("DeleteResponse", result.stdout)
-        shutil.rmtree(bundle)
+        remove_tree(bundle)
         return answer
 
     def socket_path(self, group):

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 
 from cri import Cri, CriError
+from trees import mounts_below, remove_tree
 from waiting import until
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -407,5 +408,8 @@ class Host(Bare):
     def remove(self):
         self.rebuild()
         self.stop_containerd()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        shutil.rmtree(self.data, ignore_errors=True)
+        for directory in (self.directory, self.data):
+            # what a failed test has left
+            for point in reversed(mounts_below(directory)):
+                run(["umount", "-l", point])
+            remove_tree(directory)
