@@ -17,6 +17,7 @@
 #include "shim/answers.h"
 #include "shim/container_end.h"
 #include "shim/container_hooks.h"
+#include "shim/exec_tree.h"
 #include "shim/runtime_client.h"
 #include "sandbox/spawn.h"
 #include "shim/scope.h"
@@ -493,10 +494,13 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 			"%s: signal %u: there is none of this number", name, sig);
 	/* CRI kills everything of a container that has ended: stragglers go, the answer stays
 	 * "already finished" */
-	done = all && signal_all(c, (int)sig);
+	done = all && !p->exec_id && signal_all(c, (int)sig);
 	r = lifecycle_allows(process_seen_state(p), CALL_KILL, name, err);
 	if (r < 0 || done)
 		return r;
+	/* before itself: its end makes orphans of its children */
+	if (p->exec_id && (all || sig == SIGKILL))
+		exec_tree_signal(p, (int)sig);
 	r = proc_signal(&p->proc, (int)sig);
 	if (r == 0 && sig == SIGKILL && !p->exec_id)
 		pause_killed(c);

@@ -53,6 +53,16 @@ def test_exec_of_a_missing_command_is_an_error_and_the_pod_lives_on(node, pods):
     assert pod.state(container) == "CONTAINER_RUNNING"
 
 
+def test_a_time_out_of_exec_ends_all_that_it_started(node, pods):
+    pod = pods.sandbox()
+    container = pod.start("/bin/sleep", "600")
+    with pytest.raises(CriError, match="timeout|timed out"):
+        pods.cri.exec_sync(container, ["/bin/sh", "-c", "sleep 601 & sleep 601"], 1)
+    count = ("/bin/sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep 60[1]' | wc -l")
+    until(lambda: pod.exec(container, *count)[1].strip() == "0")
+    assert pod.state(container) == "CONTAINER_RUNNING"
+
+
 def test_missing_command_is_an_error_of_start(node, pods):
     pod = pods.sandbox()
     container = pod.create("no-such-command")
