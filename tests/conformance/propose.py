@@ -16,7 +16,6 @@ HEAD = """# What each test of containerd's {suite} suite does, containerd {versi
 REASONS = [
     (r"TestUserNamespaces(/.*)?", "a process of the host has no user namespace: refused by name"),
     (r"TestShimInCgroup", "ShimCgroup is an option of runc's shim; this one has no options"),
-    (r"TestTaskUpdate", "Update is not there yet"),
     (r"TestKillContainerDeletedByRunc", "runc's shim fails it too: it calls runc behind the shim's back"),
     (r"TestExportAllCases(/export_image_setting_ocispec.AnnotationRefName)?",
      "runc's shim fails it too: wants a public image by its digest"),

@@ -151,7 +151,10 @@ def command_of(args, env, pause):
     else:
         endpoint = start_daemon(args, env, pause)
         line = [f"{args.programs}/cri.test", "-test.v=test2json", "-cri-endpoint", endpoint,
-                "-containerd-bin", "containerd", "-build-dir", args.programs]  # fmt: skip
+                "-containerd-bin", "containerd"]  # fmt: skip
+        # since 2.3
+        flags = subprocess.run([f"{args.programs}/cri.test", "-h"], capture_output=True, text=True).stderr
+        line += ["-build-dir", args.programs] if "-build-dir" in flags else []
     line += ["-test.timeout", f"{args.timeout}s"]
     line += ["-test.run", args.run] if args.run else []
     line += ["-test.skip", args.skip] if args.skip else []
