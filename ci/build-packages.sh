@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 
 # What a package is made of: a change elsewhere makes no new package.
-sources=(CMakeLists.txt LICENSE cmake proto src packaging/debian kubernetes)
+sources=(CMakeLists.txt LICENSE cmake proto src packaging/debian packaging/man kubernetes)
 
 plan=0
 if [ "${1:-}" = --plan ]; then

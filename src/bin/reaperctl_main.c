@@ -1,7 +1,9 @@
 /* reaperctl: administration of one node. Everything it can do is a row of these tables. */
 #include <stddef.h>
+#include <stdio.h>
 #include "base/macro.h"
 #include "node/cli.h"
+#include "node/cli_doc.h"
 #include "node/containerd.h"
 #include "node/image.h"
 #include "node/overlay.h"
@@ -79,6 +81,11 @@ static const struct cli_option options[] = {
 	"or\n"                                                                                  \
 	"edited the file, 10 plan sees a change."
 
+static int print_bash(const struct cli_args *args);
+static int print_zsh(const struct cli_args *args);
+static int print_fish(const struct cli_args *args);
+static int print_man(const struct cli_args *args);
+
 static const struct cli_command commands[] = {
 	{"containerd", "plan", OPTS_WHERE | OPTS_HOW | OPT_DIFF | OPT_FORCE | OPT_NO_RESTART,
 		containerd_plan, "Shows what apply would do, proved and without writing",
@@ -104,19 +111,60 @@ static const struct cli_command commands[] = {
 		"Removes views that no pod uses, with all that was written in them",
 		"Exit status: 0 done, 1 something could not be removed, or --all and a view is in "
 		"use."},
+	{"completion", "bash", 0, print_bash, "Writes the completion for bash", NULL},
+	{"completion", "zsh", 0, print_zsh, "Writes the completion for zsh", NULL},
+	{"completion", "fish", 0, print_fish, "Writes the completion for fish", NULL},
+	{NULL, "man", 0, print_man, "Writes the man page", .hidden = true},
 };
+
+static const struct cli cli = {
+	.program = "reaperctl",
+	.version = REAPER_VERSION,
+	.about = "administration of a node that runs Reaper pods",
+	.commands = commands,
+	.n_commands = ARRAY_LEN(commands),
+	.options = options,
+	.n_options = ARRAY_LEN(options),
+};
+
+static int print_bash(const struct cli_args *args)
+{
+	(void)args;
+	cli_print_bash(&cli, stdout);
+	return 0;
+}
+
+static int print_zsh(const struct cli_args *args)
+{
+	(void)args;
+	cli_print_zsh(&cli, stdout);
+	return 0;
+}
+
+static int print_fish(const struct cli_args *args)
+{
+	(void)args;
+	cli_print_fish(&cli, stdout);
+	return 0;
+}
+
+static int print_man(const struct cli_args *args)
+{
+	static const char tail[] = ".SH FILES\n"
+				   ".TP\n.I /etc/reaper/reaper.conf\nsettings\n"
+				   ".TP\n.I /var/lib/reaper/containerd\n"
+				   "what an undo needs: the journal and the bytes from before\n"
+				   ".SH SEE ALSO\n"
+				   ".BR containerd\\-shim\\-reaper\\-v2 (8),\n"
+				   ".BR reaper\\-runtime (8)\n";
+
+	(void)args;
+	cli_print_man(&cli, "2026-11-28", tail, stdout);
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
-	static const struct cli cli = {
-		.program = "reaperctl",
-		.version = REAPER_VERSION,
-		.about = "administration of a node that runs Reaper pods",
-		.commands = commands,
-		.n_commands = ARRAY_LEN(commands),
-		.options = options,
-		.n_options = ARRAY_LEN(options),
-	};
 	static const struct cli_args defaults = {.timeout_s = 60};
 
 	return cli_main(&cli, &defaults, argc, argv);

@@ -1,0 +1,45 @@
+#!/bin/sh
+# A man page of section 8 from what a program says of itself: help-to-man.sh PROGRAM OPTION NAME ABOUT DATE SEE…
+# The help comes from the program's own table of commands; here it only gets its roff. An indented line is
+# an entry, "WORDS   TEXT"; other lines are paragraphs.
+set -eu
+program=$1 option=$2 name=$3 about=$4 date=$5
+shift 5
+
+"$program" "$option" | awk -v name="$name" -v about="$about" -v date="$date" -v see="$*" '
+function roff(s) {
+    gsub(/\\/, "\\e", s)
+    gsub(/-/, "\\-", s)
+    if (s ~ /^[.\047]/) s = "\\&" s
+    return s
+}
+BEGIN {
+    printf ".\\\" made from the program'"'"'s own help\n"
+    printf ".TH %s 8 %s Reaper \"System administration\"\n", toupper(name), date
+    printf ".SH NAME\n%s \\- %s\n.SH DESCRIPTION\n", roff(name), roff(about)
+}
+/^ *$/ { blank = 1; next }
+/^  / {
+    line = substr($0, 3)
+    blank = 0
+    if (match(line, /   *[^ ]/)) {
+        words = substr(line, 1, RSTART - 1)
+        sub(/^ */, "", line)
+        text = substr(line, length(words) + 1)
+        sub(/^ */, "", text)
+        printf ".TP\n.B %s\n%s\n", roff(words), roff(text)
+    } else
+        printf ".RS\n.B %s\n.RE\n", roff(line)
+    entry = 1
+    next
+}
+{
+    if (NR > 1 && (blank || entry)) print ".PP"
+    blank = entry = 0
+    print roff($0)
+}
+END {
+    n = split(see, pages, " ")
+    print ".SH SEE ALSO"
+    for (i = 1; i <= n; i++) printf ".BR %s (8)%s\n", roff(pages[i]), i < n ? "," : ""
+}'
