@@ -37,7 +37,7 @@ struct events {
 	size_t length;
 	struct event_timer retry;
 	unsigned failures; /* in a row */
-	bool warned_full;
+	size_t overflowed; /* dropped since the queue was full last */
 	void (*on_idle)(void *ctx);
 	void *ctx;
 };
@@ -63,13 +63,32 @@ int events_new(struct event_loop *loop, const char *address, const char *ns,
 	return 0;
 }
 
+static void drop(struct events *e, struct list *node)
+{
+	list_remove(node);
+	free(list_entry(node, struct queued, node));
+	e->length--;
+}
+
 static void drop_first(struct events *e)
 {
-	struct queued *q = list_entry(e->queue.next, struct queued, node);
+	drop(e, e->queue.next);
+}
 
-	list_remove(&q->node);
-	free(q);
-	e->length--;
+static bool is_under_way(const struct events *e)
+{
+	return e->client && ttrpc_client_busy(e->client);
+}
+
+/* The oldest that is not being told just now: what is newest says best how things are. */
+static void make_room(struct events *e)
+{
+	if (e->length < QUEUE_MAX)
+		return;
+	if (e->overflowed++ == 0)
+		log_warn("containerd takes no events: %d are waiting, dropping the oldest",
+			QUEUE_MAX);
+	drop(e, is_under_way(e) ? e->queue.next->next : e->queue.next);
 }
 
 struct events *events_free(struct events *e)
@@ -182,11 +201,15 @@ static void send_next(struct events *e)
 {
 	struct err err = ERR_INIT;
 
-	if (e->retry.loop || (e->client && ttrpc_client_busy(e->client)))
+	if (e->retry.loop || is_under_way(e))
 		return;
 	if (e->failures > 0)
 		drop_old(e);
 	if (list_empty(&e->queue)) {
+		if (e->overflowed > 0)
+			log_warn("%zu events were dropped while containerd took none",
+				e->overflowed);
+		e->overflowed = 0;
 		if (e->on_idle)
 			e->on_idle(e->ctx);
 		return;
@@ -204,14 +227,12 @@ void events_publish(struct events *e, const char *topic, const ProtobufCMessage 
 
 	if (!e->address)
 		return;
-	q = e->length < QUEUE_MAX ? malloc(sizeof(*q) + len) : NULL;
+	q = malloc(sizeof(*q) + len);
 	if (!q) {
-		if (!e->warned_full)
-			log_warn("event queue is full, dropping events from here (%s)", topic);
-		e->warned_full = true;
+		log_warn("out of memory, dropping an event (%s)", topic);
 		return;
 	}
-	e->warned_full = false;
+	make_room(e);
 	q->topic = topic;
 	q->type_url = event->descriptor->name;
 	q->at = clock_wall();
