@@ -26,8 +26,8 @@ struct events *events_free(struct events *e);
 /*
  * Puts an event at the end of the queue, stamped now: call it where the state changes. `topic` is a
  * constant ("/tasks/exit"). The message is encoded here; its full name becomes the type URL. When
- * 2048 wait already the oldest of them is dropped: the newest say how things are. The log has a line
- * when that begins, and the number when containerd takes events again.
+ * 2048 wait already the oldest of them is dropped: the newest say how things are. The log has a
+ * line when that begins, and the number when containerd takes events again.
  */
 void events_publish(struct events *e, const char *topic, const ProtobufCMessage *event);
 
