@@ -244,6 +244,11 @@ static int step_check_labels(struct init *in, struct err *err)
 	struct confine_lsm lsm;
 
 	confine_lsm_detect(&lsm);
+	if (lsm.selinux && in->loaded.spec.mount_label && !in->args->exec_id)
+		init_note(in,
+			"linux.mountLabel: %.200s: the container's private file systems keep "
+			"the label that the policy gives them",
+			in->loaded.spec.mount_label);
 	return confine_lsm_check(&lsm, in->plan.apparmor, in->plan.selinux, err);
 }
 

@@ -1,3 +1,4 @@
+#include <grp.h>
 #include <sys/resource.h>
 #include "base/file.h"
 #include "child.h"
@@ -73,6 +74,24 @@ static int raise_then_lower_oom(void *arg)
 Test(confine_creds, an_oom_score_that_cannot_be_lowered_is_no_error)
 {
 	cr_assert_eq(in_child(raise_then_lower_oom, NULL), 0);
+}
+
+static int without_groups(void *arg)
+{
+	const gid_t inherited[] = {0, 6, 33};
+	const struct confine_creds plain = {.uid = 1000, .gid = 1000};
+
+	(void)arg;
+	if (setgroups(3, inherited) < 0 || confine_creds_apply(&plain, NULL) < 0)
+		return 1;
+	return getgroups(0, NULL) == 0 ? 0 : 2;
+}
+
+Test(confine_creds, an_empty_list_of_groups_is_set_too)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	cr_assert_eq(in_child(without_groups, NULL), 0);
 }
 
 static int set_no_new_privs(void *arg)
