@@ -498,10 +498,10 @@ int container_kill(struct container *c, struct process *p, uint32_t sig, bool al
 	r = lifecycle_allows(process_seen_state(p), CALL_KILL, name, err);
 	if (r < 0 || done)
 		return r;
-	/* before itself: its end makes orphans of its children */
 	if (p->exec_id && (all || sig == SIGKILL))
-		exec_tree_signal(p, (int)sig);
-	r = proc_signal(&p->proc, (int)sig);
+		r = exec_tree_signal(p, (int)sig);
+	else
+		r = proc_signal(&p->proc, (int)sig);
 	if (r == 0 && sig == SIGKILL && !p->exec_id)
 		pause_killed(c);
 	if (r == -ESRCH)

@@ -70,13 +70,14 @@ static void mark(struct member *v, size_t n, pid_t exec)
 	}
 }
 
-/* How many were signalled. */
-static size_t signal_once(const struct process *exec, int sig)
+/* Who belongs to it now, in *ret_v; 0 when there is nobody, or nothing can be told. */
+static size_t list_members(const struct process *exec, struct member **ret_v)
 {
 	_cleanup_free_ pid_t *pids = NULL;
-	_cleanup_free_ struct member *v = NULL;
-	size_t n = 0, members = 0, signalled = 0;
+	struct member *v;
+	size_t n = 0, members = 0;
 
+	*ret_v = NULL;
 	if (cgroup_pids(&exec->container->cgroup, &pids, &n, NULL) < 0 || n == 0)
 		return 0;
 	v = calloc(n, sizeof(*v));
@@ -85,7 +86,16 @@ static size_t signal_once(const struct process *exec, int sig)
 	for (size_t i = 0; i < n; i++)
 		members += look(pids[i], &v[members]) ? 1 : 0;
 	mark(v, members, (pid_t)exec->pid);
-	for (size_t i = 0; i < members; i++) {
+	*ret_v = v;
+	return members;
+}
+
+/* How many were signalled, the exec itself left out. */
+static size_t signal_members(const struct process *exec, const struct member *v, size_t n, int sig)
+{
+	size_t signalled = 0;
+
+	for (size_t i = 0; i < n; i++) {
 		_cleanup_(proc_done) struct proc p = PROC_INIT;
 
 		if (!v[i].ours || v[i].pid == (pid_t)exec->pid ||
@@ -98,10 +108,20 @@ static size_t signal_once(const struct process *exec, int sig)
 	return signalled;
 }
 
-void exec_tree_signal(const struct process *exec, int sig)
+int exec_tree_signal(const struct process *exec, int sig)
 {
-	for (int round = 0; round < ROUNDS; round++) {
-		if (signal_once(exec, sig) == 0 || sig != SIGKILL)
-			return;
+	struct member *v;
+	/* looked at while it lives: its end makes orphans of its children. Signalled first: else a
+	 * shell that waits for them ends by itself, with a status of its own */
+	size_t n = list_members(exec, &v);
+	int r = proc_signal(&exec->proc, sig);
+	size_t signalled = signal_members(exec, v, n, sig);
+
+	free(v);
+	for (int round = 1; sig == SIGKILL && signalled > 0 && round < ROUNDS; round++) {
+		n = list_members(exec, &v);
+		signalled = signal_members(exec, v, n, sig);
+		free(v);
 	}
+	return r;
 }

@@ -126,7 +126,8 @@ def test_a_time_out_ends_all_that_an_exec_has_started(bench, own_pids):
     assert c.code("Kill", exec_id="e", signal=9) == OK
     assert c.call("Wait", exec_id="e").exit_status == 137
     until(lambda: not any(alive(p) for p in started))
-    assert others(c) == before, "the container and its own children go on"
+    # the container and its own children go on
+    until(lambda: others(c) == before)
     assert c.code("Kill", exec_id="e", signal=9) == NOT_FOUND
     c.call("Delete", exec_id="e")
     stop(c)
@@ -149,7 +150,7 @@ def test_a_kill_of_all_of_an_exec_spares_its_container(bench):
     c, _ = start(bench, *SLEEP)
     c.call("Exec", exec_id="e", spec=exec_spec("/bin/sh", "-c", "sleep 600 & sleep 600"))
     c.call("Start", exec_id="e")
-    until(lambda: len(others(c)) == 4)
+    until(lambda: len(others(c)) >= 3)
     c.call("Kill", exec_id="e", signal=9, all=True)
     assert c.call("Wait", exec_id="e").exit_status == 137
     until(lambda: len(others(c)) == 1)
