@@ -10,7 +10,7 @@ import pytest
 
 from bench import spec
 from cri.client import SCHEMA as CRI
-from machine import is_zombie
+from machine import comm, is_zombie, stat_of
 from ttrpc import EXISTS, INVALID, METRICS, NOT_FOUND, OK, PRECONDITION, UNIMPLEMENTED, RpcError, Sandbox, Task
 from waiting import until
 
@@ -290,3 +290,36 @@ def test_delete_alone_ends_the_sandbox(bench, netns):
     assert (answer.pid, answer.exit_status) == (pid, 137)
     until(lambda: is_zombie(pid))
     assert not os.path.exists(pod.path)
+
+
+# ---- the podsandbox controller's way: the sandbox is a task ----
+
+
+def test_the_sandbox_task_is_a_process_with_pids(bench):
+    annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "one"}
+    c = bench.container("/pause", annotations=annotations)
+    pid = c.create()
+    assert [p.pid for p in c.call("Pids").processes] == [pid]
+    c.call("Start")
+    assert [p.pid for p in c.call("Pids").processes] == [pid]
+    assert (comm(pid), stat_of(pid)[1]) == ("reaper-sandbox", c.shim_pid)
+    c.call("Kill", signal=9)
+    end = c.call("Wait")
+    state = c.call("State")
+    assert (state.status, state.exit_status, state.exited_at) == ("STOPPED", 137, end.exited_at)
+    c.end()
+
+
+@pytest.mark.parametrize("kind", ["container", None])
+def test_a_command_called_pause_is_run(bench, kind):
+    """What is a sandbox is said by the annotation alone."""
+    program = pathlib.Path(f"/var/tmp/reaper-test-{os.getpid()}-pause")
+    program.write_text("#!/bin/sh\nexit 14\n")
+    program.chmod(0o755)
+    annotations = {"io.kubernetes.cri.container-type": kind} if kind else {}
+    c = bench.container(str(program), annotations=annotations)
+    c.create()
+    c.call("Start")
+    assert c.call("Wait").exit_status == 14
+    c.end()
+    program.unlink()

@@ -90,6 +90,27 @@ Test(store_record, comes_back_as_it_was_written)
 	store_record_done(NULL);
 }
 
+Test(store_record, is_whole_for_whoever_reads_while_it_is_written)
+{
+	struct store_record record = {.id = (char *)"a-container-of-a-long-name"};
+	_cleanup_close_ int before = -EBADF;
+	char text[1024];
+	ssize_t n;
+
+	cr_assert_eq(store_record_write(dirfd_, &record, NULL), 0);
+	before = openat(dirfd_, STORE_RECORD_NAME, O_RDONLY | O_CLOEXEC);
+	cr_assert_geq(before, 0);
+	record.id = (char *)"b";
+	cr_assert_eq(store_record_write(dirfd_, &record, NULL), 0);
+	/* a reader has the old one or the new one, never some of both */
+	n = read(before, text, sizeof(text) - 1);
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	cr_assert_not_null(strstr(text, "a-container-of-a-long-name"));
+	cr_assert_eq(store_record_parse(text, (size_t)n, &record, NULL), 0);
+	store_record_done(&record);
+}
+
 Test(store_record, may_be_nearly_empty)
 {
 	const struct store_record in = STORE_RECORD_INIT;
