@@ -80,4 +80,4 @@ def test_order_and_number(bench):
 
 @pytest.mark.full("the same, for rare interleavings")
 def test_order_and_number_often(bench):
-    rounds(bench, 300)
+    rounds(bench, 100)

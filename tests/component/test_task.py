@@ -144,6 +144,49 @@ def test_many_waits_at_once(bench):
     c.end()
 
 
+def armed_timers(pid):
+    """it_value of each timerfd of a process that is set."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{fd}") as file:
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            continue
+        found += [line for line in lines if line.startswith("it_value:") and line.split(":")[1].strip() != "(0, 0)"]
+    return found
+
+
+def test_nothing_in_the_shim_looks_at_the_clock_while_a_task_runs(bench):
+    """So a Wait lasts as long as the task, and nobody looks again and again whether it is over."""
+    c = bench.container(*SLEEP)
+    c.create()
+    c.call("Start")
+    waits = [c.task.begin("Wait", id="one") for _ in range(3)]
+    c.call("Exec", exec_id="e", spec=process(*SLEEP))
+    c.call("Start", exec_id="e")
+    waits_of_exec = c.task.begin("Wait", id="one", exec_id="e")
+    until(lambda: not armed_timers(c.shim_pid), what="a shim without a timer")
+    for _ in range(20):  # it stays so: whatever begins anew would be seen in one of these looks
+        assert c.another().call("Connect", id="one").task_pid
+        assert armed_timers(c.shim_pid) == []
+    c.call("Kill", signal=9)
+    assert {c.task.end("Wait", w).exit_status for w in (*waits, waits_of_exec)} == {137}
+    c.end()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 6, 10, 11, 13, 15, 34, 64])
+def test_a_signal_that_kills_is_128_and_its_number(bench, number):
+    c = bench.container("/bin/sleep", "600", linux={"resources": {"devices": [{"allow": False, "access": "rwm"}]},
+                        "namespaces": [{"type": t} for t in ("ipc", "uts", "mount", "network")]})  # fmt: skip
+    c.create()
+    c.call("Start")
+    c.call("Kill", signal=number)
+    assert c.call("Wait").exit_status == 128 + number
+    assert c.call("State").exit_status == 128 + number
+    assert c.end().exit_status == 128 + number
+
+
 def test_missing_command_is_an_error_of_create(bench):
     c = bench.container("reaper-no-such-command")
     with pytest.raises(RpcError, match="reaper-no-such-command") as raised:
