@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import tarfile
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -140,8 +141,37 @@ def make(names):
                  User="65534:65534")  # fmt: skip
     images.image("registry.k8s.io/e2e-test-images/busybox:1.29-2", [base, images.layer({"other": b"layer\n"})], Cmd=["sh"])
     images.pause = names["pause"]
+    images.base = base
     return images
 
 
+# critest's images, whose names say what they are for; a user and a group where it asks for them
+CRITEST_USERS = {
+    "test-image-user-uid": "1002",
+    "test-image-user-username": "www-data",
+    "test-image-user-uid-group": "1003:1003",
+    "test-image-user-username-group": "www-data:www-data",
+    "test-image-predefined-group": "1000",
+}
+CRITEST_SERVERS = ("nginx", "httpd", "hostnet-nginx")
+CRITEST = re.compile(r"(registry\.k8s\.io/e2e-test-images|gcr\.io/k8s-staging-cri-tools)/([^:/]+):.*")
+
+
+def add_critest(images, name):
+    """Makes the image at the first question for it; None if it is not one of critest's."""
+    match = CRITEST.fullmatch(name)
+    if not match:
+        return None
+    kind = match.group(2)
+    config = {"Cmd": ["/bin/busybox", "sleep", "2147483647"] if kind == "busybox" else ["sh"]}
+    if kind.startswith(CRITEST_SERVERS):
+        config = {"Cmd": ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/"]}
+    if kind in CRITEST_USERS:
+        config["User"] = CRITEST_USERS[kind]
+    # a layer of its own: that images with different names are different is tested too
+    images.image(name, [images.base, images.layer({"index.html": name.encode() + b"\n"})], **config)
+    return images.names[name]
+
+
 def hosts(names):
-    return sorted({name.split("/")[0] for name in names.values()})
+    return sorted({name.split("/")[0] for name in names.values()} | {"gcr.io"})

@@ -13,12 +13,29 @@ HEAD = """# What each test of containerd's {suite} suite does, containerd {versi
 """
 
 # Why a test cannot pass here, whatever the release: an expression for the name, and the reason.
+BOTH = "runc's shim fails it too:"
 REASONS = [
     (r"TestUserNamespaces(/.*)?", "a process of the host has no user namespace: refused by name"),
     (r"TestShimInCgroup", "ShimCgroup is an option of runc's shim; this one has no options"),
-    (r"TestKillContainerDeletedByRunc", "runc's shim fails it too: it calls runc behind the shim's back"),
+    (r"TestAdditionalGids(/case-[01])?", "groups have the host's names: 10 is uucp on Debian, wheel in busybox's image"),
+    (r"TestContainerSysfsStatsWithPrivilegedPod(/.*)?", "its command is top, and the host's (procps) needs a terminal"),
+    (r"TestContainerTTYLeakAfterExit(/.*)?",
+     "wants one descriptor of a terminal in the shim; this one has one for each direction"),
+    (r"TestPodHostname(/host_network_pod_with_custom_hostname_should_fail)?",
+     "a host-network pod keeps the node's name, whatever it asks for, and runs"),
+    (r"TestUpgrade(/.*)?|TestIssue10467(/.*)?", f"{BOTH} downloads older releases of containerd"),
+    (r"TestRunPodSandbox(WithSetupCNIFailure|WithShim.*|AndTeardownCNISlow)|TestIssue7496_ShouldRetryShutdown|"
+     r"TestPodSandboxController_.*|TestSandboxStopWithNilCNIResult(/.*)?",
+     f"{BOTH} needs a shim or a CNI plugin with failpoints"),
+    (r"TestContainerConsumedStats|TestRuntimeHandlerUnpack.*|TestCRIImagePullTimeout(/.*)?|TestImageVolume.*|"
+     r"TestVolumeCopyUp|TestVolumeOwnership", f"{BOTH} wants what is in a public image"),
+    (r"TestImageLoad", f"{BOTH} calls docker"),
+    (r"TestContainerdSandboxImage.*", f"{BOTH} wants the pause image pinned by the default configuration"),
+    (r"TestRunContainerWithVolatileOption|TestIssue10244.*|TestOOMEventMonitor|TestReload100Pods|"
+     r"TestContainerdRestartSandboxRecover", f"{BOTH} starts a daemon of its own, with runc and without this network"),
+    (r"TestKillContainerDeletedByRunc", f"{BOTH} it calls runc behind the shim's back"),
     (r"TestExportAllCases(/export_image_setting_ocispec.AnnotationRefName)?",
-     "runc's shim fails it too: wants a public image by its digest"),
+     f"{BOTH} wants a public image by its digest"),
 ]
 OMITTED = {
     "client": {

@@ -10,6 +10,7 @@ import threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     images = None
+    more = staticmethod(lambda images, name: None)
 
     def log_message(self, *args):
         pass
@@ -27,7 +28,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         # releases differ in the version of the pause image that their parts ask for
         if re.fullmatch(r"registry\.k8s\.io/pause:3\.[0-9.]+", name):
             name = self.images.pause
-        return self.images.names.get(name)
+        return self.images.names.get(name) or self.more(self.images, name)
 
     def answer(self, status, data=b"", kind="application/json", digest=None):
         self.send_response(status)
@@ -60,14 +61,14 @@ def certificate(directory, hosts):
     )  # fmt: skip
 
 
-def serve(images, directory, hosts):
-    """Serves in the background until the process ends. The names lead here by /etc/hosts, which is
+def serve(images, directory, hosts, more=None):
+    """Serves in the background until the process ends; `more` makes an image that is asked for. The names lead here by /etc/hosts, which is
     replaced in this mount namespace."""
     certificate(directory, hosts)
     with open(f"{directory}/hosts", "w") as file:
         file.write("127.0.0.1 localhost " + " ".join(hosts) + "\n")
     subprocess.run(["mount", "--bind", f"{directory}/hosts", "/etc/hosts"], check=True)
-    handler = type("Images", (Handler,), {"images": images})
+    handler = type("Images", (Handler,), {"images": images, **({"more": staticmethod(more)} if more else {})})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 443), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")

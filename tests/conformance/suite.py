@@ -7,6 +7,7 @@ last words) and the logs of suite and daemon.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -57,6 +58,8 @@ def environment(args, directory):
     (tools / "runc").symlink_to(ROOT / "ci/runc-without-sys-resource")
     env["RUNC"] = shutil.which("runc", path=os.environ["PATH"]) or "/usr/sbin/runc"
     env["PATH"] = f"{tools}:{args.programs}:{args.binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    if critest := shutil.which("critest"):
+        env["PATH"] += f":{os.path.dirname(critest)}"
     env["SSL_CERT_FILE"] = str(directory / "cert.pem")
     env["TMPDIR"] = str(directory / "tmp")
     (directory / "tmp").mkdir()
@@ -145,6 +148,12 @@ def keep_running(run, socket, env, args):
 
 
 def command_of(args, env, pause):
+    if args.suite == "critest":
+        endpoint = start_daemon(args, env, pause)
+        line = ["critest", "-runtime-endpoint", endpoint, "-ginkgo.no-color", "-ginkgo.timeout", f"{args.timeout}s",
+                "-ginkgo.json-report", f"{OUT}/report.json"]  # fmt: skip
+        line += ["-ginkgo.focus", args.run] if args.run else []
+        return line + (["-ginkgo.skip", args.skip] if args.skip else [])
     if args.suite == "client":
         line = [f"{args.programs}/client.test", "-test.v=test2json", "-test.root", "-no-criu"]
         env["TEST_RUNTIME"] = RUNTIME_TYPES[args.runtime]
@@ -187,11 +196,26 @@ def parse(text):
     return {name: (outcome, said[name]) for name, outcome in found.items()}
 
 
+STATES = {"passed": "pass", "failed": "fail", "panicked": "fail", "timedout": "fail", "skipped": "skip", "pending": "skip"}
+
+
+def parse_ginkgo(path):
+    found = {}
+    for report in json.loads(path.read_text())[0]["SpecReports"] if path.exists() else ():
+        if report["LeafNodeType"] != "It":
+            continue
+        name = " ".join([*(report["ContainerHierarchyTexts"] or []), report["LeafNodeText"]]).replace(":", "")
+        message = report.get("Failure", {}).get("Message", "")
+        found[name] = (STATES.get(report["State"], "fail"), " ".join(message.split())[:400])
+    return found
+
+
 def main():
     args = arguments()
     directory = pathlib.Path("/run/suite")
     directory.mkdir()
-    registry.serve(images.make(NAMES), directory, images.hosts(NAMES))
+    more = images.add_critest if args.suite == "critest" else None
+    registry.serve(images.make(NAMES), directory, images.hosts(NAMES), more)
     env = environment(args, directory)
     line = command_of(args, env, NAMES["pause"])
     began = time.monotonic()
@@ -202,7 +226,10 @@ def main():
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-    found = parse(pathlib.Path(OUT, "suite.log").read_bytes())
+    if args.suite == "critest":
+        found = parse_ginkgo(pathlib.Path(OUT, "report.json"))
+    else:
+        found = parse(pathlib.Path(OUT, "suite.log").read_bytes())
     with open(f"{OUT}/results.tsv", "w") as file:
         for name in sorted(found):
             file.write(f"{found[name][0]}\t{name}\t{found[name][1]}\n")

@@ -60,7 +60,7 @@ def test_chosen_client_tests():
 
 @pytest.mark.submission("a list with a line that nobody can read would let everything pass; milliseconds")
 def test_lists_can_be_read():
-    assert "client-2.4" in SUITES
+    assert {"client-2.4", "cri-2.4"} <= set(SUITES)
     for each in SUITES:
         assert Expected(*each.split("-")).outcomes
     for bad in ("pass", "fail TestX", "fail TestX:", "flaky TestX: seen", "maybe TestX", "pass A\npass A"):
