@@ -505,6 +505,22 @@ def test_the_terminal_has_its_size_from_the_start(bench):
         c.end()
 
 
+def test_a_size_that_comes_before_the_terminal_is_its_first_one(bench):
+    """kubectl exec -it: the client's size is there before Start, and the terminal is not."""
+    c = bench.container(*SLEEP)
+    c.create()
+    c.call("Start")
+    reader = Reader(c.fifo("e"))
+    c.call("Exec", exec_id="e", spec=process("/bin/stty", "size", terminal=True),
+           stdout=reader.path, terminal=True)  # fmt: skip
+    c.call("ResizePty", exec_id="e", width=77, height=33)
+    c.call("Start", exec_id="e")
+    assert c.call("Wait", exec_id="e").exit_status == 0
+    c.call("Delete", exec_id="e")
+    assert reader.all() == b"33 77\r\n"
+    finish(c)
+
+
 def test_the_tail_of_a_terminal(bench):
     c = bench.container(*SLEEP)
     c.create()

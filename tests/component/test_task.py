@@ -290,18 +290,21 @@ def test_terminal_and_its_size(bench):
     # before Start: it is remembered
     c.call("ResizePty", width=101, height=31)
     c.call("Start")
-    os.set_blocking(reader, True)
     seen = b""
-    while b"31 101" not in seen:
-        piece = os.read(reader, 100)
-        assert piece, seen
-        seen += piece
+
+    def says(size):
+        nonlocal seen
+        try:
+            seen += os.read(reader, 100)
+        except BlockingIOError:
+            pass
+        return size in seen
+
+    until(lambda: says(b"31 101"))
     c.call("ResizePty", width=99, height=44)
     os.write(writer, b"\n")
     assert c.call("Wait").exit_status == 4
-    while piece := os.read(reader, 100):
-        seen += piece
-    assert b"44 99" in seen
+    until(lambda: says(b"44 99"))
     os.close(writer)
     os.close(reader)
     assert c.call("State").terminal
