@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include "base/macro.h"
+#include "node/check.h"
 #include "node/cli.h"
 #include "node/cli_doc.h"
 #include "node/containerd.h"
@@ -26,6 +27,7 @@ enum {
 	OPT_STRATEGY = 1 << 14,
 	OPT_UNVERSIONED = 1 << 15,
 	OPT_STRICT = 1 << 16,
+	OPT_TASK = 1 << 17,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -70,6 +72,8 @@ static const struct cli_option options[] = {
 		"containerd's namespace (default: k8s.io)"},
 	{OPT_ALL, "--all", NULL, CLI_FLAG, offsetof(struct cli_args, all),
 		"also caches and empty directories; fails if a view is in use"},
+	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
+		"also run a throw-away task on the running containerd"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -111,6 +115,11 @@ static const struct cli_command commands[] = {
 		"Removes views that no pod uses, with all that was written in them",
 		"Exit status: 0 done, 1 something could not be removed, or --all and a view is in "
 		"use."},
+	{NULL, "doctor", OPTS_WHERE | OPTS_HOW | OPT_ADDRESS | OPT_TASK, doctor_command,
+		"Checks everything that a Reaper pod needs of this node",
+		"Exit status: 0 all passed; else the class of the first check that failed: 11 "
+		"node,\n"
+		"12 install, 13 config, 14 daemon, 15 task."},
 	{"completion", "bash", 0, print_bash, "Writes the completion for bash", NULL},
 	{"completion", "zsh", 0, print_zsh, "Writes the completion for zsh", NULL},
 	{"completion", "fish", 0, print_fish, "Writes the completion for fish", NULL},

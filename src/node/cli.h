@@ -21,7 +21,7 @@ struct cli_args {
 	uint64_t timeout_s;
 	const char *handler; /* NULL: the usual one */
 	unsigned strategy;   /* enum strategy, in the order of the option's words */
-	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict;
+	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task;
 };
 
 enum cli_kind {

@@ -11,6 +11,9 @@ void containerd_print_diff(const struct plan *p);
 void containerd_print_change(const char *path, bool created, const char *old, size_t old_len,
 	const char *new, size_t new_len);
 
+/* What `verify` says: fills plan and report, up to the first thing that is wrong. */
+int containerd_judge(const struct cli_args *args, struct plan *p, struct report *rep);
+
 /* Whether the shim lies where containerd looks for it. */
 bool containerd_find_shim(const char *root);
 

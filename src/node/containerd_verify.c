@@ -29,7 +29,7 @@ static int verify_live(const struct plan *p, struct report *rep)
 		err.text);
 }
 
-static int verify(const struct cli_args *args, struct plan *p, struct report *rep)
+int containerd_judge(const struct cli_args *args, struct plan *p, struct report *rep)
 {
 	(void)plan_make(args, p, rep);
 	if (rep->reason == REASON_NO_CONTAINERD)
@@ -68,7 +68,7 @@ int containerd_verify(const struct cli_args *args)
 	_cleanup_(plan_done) struct plan plan = PLAN_INIT;
 	_cleanup_(report_done) struct report rep = REPORT_INIT;
 
-	(void)verify(args, &plan, &rep);
+	(void)containerd_judge(args, &plan, &rep);
 	return report_print(&rep, args->json);
 }
 
@@ -97,7 +97,7 @@ int containerd_status(const struct cli_args *args)
 	_cleanup_(report_done) struct report rep = REPORT_INIT;
 	const struct daemon *d = &plan.daemon;
 
-	(void)verify(args, &plan, &rep);
+	(void)containerd_judge(args, &plan, &rep);
 	if (d->program && !args->json) {
 		(void)printf("containerd  %s (%s)\n", d->version, d->program);
 		(void)printf("unit        %s, %s\n", d->unit,

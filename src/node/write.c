@@ -134,6 +134,8 @@ static int directory_of(const char *path, char **ret)
 {
 	const char *slash = strrchr(path, '/');
 
+	if (!slash)
+		return -EINVAL;
 	*ret = strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	return *ret ? 0 : -ENOMEM;
 }
@@ -173,8 +175,8 @@ static int prepare_new(struct write_job *job, const char *name, struct err *err)
 		r = tmp_name(job->path, &job->tmp);
 	if (r == 0)
 		r = root_missing_dirs(job->root, job->dir, &there);
-	if (r < 0)
-		return err_sysf(err, -r, "%s", name);
+	if (r < 0 || !there)
+		return err_sysf(err, r < 0 ? -r : ENOMEM, "%s", name);
 	job->dirs_made = r;
 	job->create = true;
 	job->mode = 0644;
@@ -363,7 +365,8 @@ int write_commit(struct write_job *job, struct err *err)
 		: job->tmp  ? commit_beside(job)
 			    : commit_in_place(job);
 
-	if (r == -EBUSY && !job->create) { /* a mount point has no other file renamed over it */
+	if (r == -EBUSY && !job->create &&
+		job->tmp) { /* a mount point has no other file renamed over it */
 		(void)unlink(job->tmp);
 		r = commit_in_place(job);
 	}
@@ -389,7 +392,7 @@ int write_trim(const char *path, const char *before, size_t len)
 	if (fd < 0)
 		return -errno;
 	r = file_read_fd(fd, "file", CONFSET_FILE_MAX, &text, &now, NULL);
-	if (r < 0 || now <= len)
+	if (r < 0 || !text || now <= len)
 		return r;
 	for (size_t i = len; i < now; i++) {
 		if (text[i] != '\n')

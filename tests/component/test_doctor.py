@@ -1,0 +1,126 @@
+"""`reaperctl doctor`: each fault of a node has an id of its own, and the table is the documented one."""
+
+import json
+import os
+import re
+
+import pytest
+
+from machine import BINARIES, SOURCE, run
+
+REAPERCTL = BINARIES / "reaperctl"
+CONTAINERD = SOURCE / "tests/support/fake-containerd"
+CLASSES = {"node": 11, "install": 12, "config": 13, "daemon": 14, "task": 15}
+
+pytestmark = pytest.mark.submission("a fault that is called by another's name is looked for in the wrong place")
+
+
+def doctor(*options, prefix=(), path=None):
+    """(exit status, {id: check})."""
+    environment = {**os.environ, "PATH": f"{path or BINARIES}:{os.environ['PATH']}"}
+    result = run([*prefix, REAPERCTL, "doctor", "--json", *options], check=False, env=environment)
+    assert not result.stderr, result.stderr
+    answer = json.loads(result.stdout)
+    assert (answer["result"] == "failed") == (result.returncode != 0)
+    return result.returncode, answer["checks"]
+
+
+def assert_fails(found, name):
+    status, checks = found
+    check = checks[name]
+    assert check["result"] == "failed", checks
+    assert check["why"] and check["next"]
+    # the exit status is that of the first class in which something failed
+    first = next(c for c in checks.values() if c["result"] == "failed")
+    assert status == CLASSES[first["class"]]
+    return check["why"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A tree that is configured."""
+    (tmp_path / "etc/containerd").mkdir(parents=True)
+    (tmp_path / "etc/reaper").mkdir()
+    config = tmp_path / "etc/containerd/config.toml"
+    config.write_text(run([CONTAINERD, "config", "default"]).stdout)
+    run([REAPERCTL, "containerd", "apply", "--root", tmp_path, "--containerd", CONTAINERD])
+    return tmp_path
+
+
+def in_root(root):
+    return doctor("--root", root, "--containerd", CONTAINERD)
+
+
+def test_a_configured_tree_passes(root):
+    status, checks = in_root(root)
+    assert status == 0
+    assert {c["result"] for c in checks.values()} == {"passed", "skipped"}
+    assert checks["runtime-configured"]["result"] == "passed"
+
+
+def test_no_containerd(tmp_path):
+    assert_fails(doctor("--root", tmp_path), "containerd-found")
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("config-readable", lambda text: text + "[broken\n"),
+        ("config-readable", lambda text: text.split("#<<")[0]),
+        ("runtime-configured", lambda text: text.split("#>>")[0]),
+        ("runtime-configured", lambda text: text.replace("io.containerd.reaper.v2", "io.containerd.other.v2")),
+        ("config-usable", lambda text: 'disabled_plugins = ["io.containerd.cri.v1.runtime"]\n' + text.split("#>>")[0]),
+    ],
+)
+def test_containerds_configuration(root, name, change):
+    config = root / "etc/containerd/config.toml"
+    config.write_text(change(config.read_text()))
+    found = in_root(root)
+    assert re.match("E_[A-Z_]+: ", assert_fails(found, name))
+    assert [i for i, c in found[1].items() if c["result"] == "failed"] == [name]
+
+
+def test_a_wrong_setting(root):
+    (root / "etc/reaper/reaper.conf").write_text("REAPER_OVERLAY_ISOLATION=planet\n")
+    assert "REAPER_OVERLAY_ISOLATION" in assert_fails(in_root(root), "settings")
+
+
+@pytest.mark.parametrize(
+    "program, name", [("containerd-shim-reaper-v2", "shim-version"), ("reaper-runtime", "runtime-version")]
+)
+def test_a_program_of_another_version(tmp_path, program, name):
+    other = tmp_path / program
+    other.write_text("#!/bin/sh\necho other 0.0.9\n")
+    other.chmod(0o755)
+    assert "other 0.0.9" in assert_fails(doctor(path=tmp_path), name)
+    other.write_text("#!/bin/sh\necho it is broken >&2\nexit 3\n")
+    assert "it is broken" in assert_fails(doctor(path=tmp_path), name)
+
+
+def test_an_old_kernel():
+    assert "2.6." in assert_fails(doctor(prefix=["setarch", os.uname().machine, "--uname-2.6"]), "kernel-version")
+
+
+def test_no_overlayfs(tmp_path):
+    text = open("/proc/filesystems").read()
+    (tmp_path / "filesystems").write_text(text.replace("\toverlay\n", "\toverloy\n"))
+    script = f"mount --bind {tmp_path}/filesystems /proc/filesystems && exec \"$@\""
+    assert_fails(doctor(prefix=["unshare", "--mount", "sh", "-c", script, "sh"]), "overlayfs")
+
+
+def test_no_cgroups():
+    script = 'umount --recursive --lazy /sys/fs/cgroup && exec "$@"'
+    assert_fails(doctor(prefix=["unshare", "--mount", "sh", "-c", script, "sh"]), "cgroups")
+
+
+def test_people_read_what_is_wrong_and_what_to_do(root):
+    result = run([REAPERCTL, "doctor", "--root", root, "--containerd", "/nonexistent"], check=False)
+    assert re.search(r"^FAILED +\S+ ", result.stdout, re.MULTILINE)
+    assert re.search(r"^ +next: \S", result.stdout, re.MULTILINE)
+
+
+def test_the_page_has_the_table():
+    _, checks = doctor()
+    page = (SOURCE / "docs/CHECKS.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([a-z]+) \| (.*?) \|", page, re.MULTILINE)
+    assert rows == [(name, check["class"], check["text"]) for name, check in checks.items()]
