@@ -129,9 +129,16 @@ bool logger_reaped(struct logger *l, pid_t pid, uint32_t status)
 	return true;
 }
 
+void logger_kill(struct logger *l)
+{
+	/* it leads its session and is not reaped yet, so the number is its own; gone: as good */
+	if (logger_alive(l))
+		(void)kill(-l->proc.pid, SIGKILL);
+}
+
 static void on_deaf(struct event_timer *t)
 {
-	(void)proc_signal(&container_of(t, struct logger, timer)->proc, SIGKILL);
+	logger_kill(container_of(t, struct logger, timer));
 }
 
 static void on_impatient(struct event_timer *t)
@@ -160,8 +167,7 @@ bool logger_alive(const struct logger *l)
 void logger_done(struct logger *l)
 {
 	settle_ready(l);
-	if (logger_alive(l))
-		(void)proc_signal(&l->proc, SIGKILL);
+	logger_kill(l);
 	proc_done(&l->proc);
 	free(l->path);
 	l->path = NULL;

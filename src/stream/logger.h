@@ -55,6 +55,10 @@ bool logger_reaped(struct logger *l, pid_t pid, uint32_t status);
  * and twelve seconds from now it is killed. on_ended follows. Twice is allowed. */
 void logger_end(struct logger *l);
 
+/* Kills it and what it has started in its process group. on_ended follows. Harmless if it has
+ * ended. */
+void logger_kill(struct logger *l);
+
 /* Whether it runs. */
 bool logger_alive(const struct logger *l);
 

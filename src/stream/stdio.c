@@ -145,7 +145,7 @@ static void on_logger_ready(struct logger *l, const struct err *why)
 	struct stdio *io = container_of(l, struct stdio, logger);
 
 	if (why)
-		(void)proc_signal(&l->proc, SIGKILL);
+		logger_kill(l);
 	io->ops->on_ready(io, why, io->ctx);
 }
 
