@@ -54,6 +54,15 @@ def refusal(c):
     return refused.value.message
 
 
+def delete(c, where):
+    """When Delete answers nothing is left; the `delete` command has nothing to do."""
+    c.call("Delete")
+    assert [directory for directory in where.values() if directory.exists()] == []
+    c.call("Shutdown")
+    until(c.gone, what="the shim's end")
+    c.bench.delete(c.name)
+
+
 def logged(bench, c, text):
     """What the shim's log has said so far contains the text."""
     said = bytearray()
@@ -98,8 +107,7 @@ def test_forms_of_the_path(bench, path, wanted):
         assert str(where).endswith(wanted)
     c.call("Kill", signal=9)
     c.call("Wait")
-    c.end()
-    assert not any(where.exists() for where in found.values())
+    delete(c, found)
 
 
 @pytest.mark.parametrize(
@@ -295,8 +303,7 @@ def test_daemons_that_left_the_session_end_with_the_first_process(bench):
     assert c.call("Wait").exit_status == 137
     # the exit is the last event: when it is told, nothing of the container runs
     assert left(1200, 1201, 1202, 1203) == []
-    c.end()
-    assert not any(directory.exists() for directory in where.values())
+    delete(c, where)
 
 
 def test_delete_of_a_stopped_one_finds_what_came_in_later(bench):
@@ -314,8 +321,7 @@ def test_delete_of_a_stopped_one_finds_what_came_in_later(bench):
         finally:
             os._exit(1)
     until(lambda: left(1210) == [pid])
-    c.end()
-    assert not any(directory.exists() for directory in where.values())
+    delete(c, where)
     assert os.waitpid(pid, 0)[1] == 9
 
 
@@ -331,8 +337,7 @@ def test_a_fork_bomb_ends(bench):
     until(lambda: len(c.call("Pids").processes) > 30)
     c.call("Kill", signal=9)
     assert c.call("Wait").exit_status == 137
-    c.end()
-    assert not any(directory.exists() for directory in where.values())
+    delete(c, where)
 
 
 def test_a_cgroup_in_which_somebody_is_is_not_taken_over(bench):
