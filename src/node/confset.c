@@ -301,17 +301,35 @@ static int write_file(int fd, const struct conf_file *f, const char *text, size_
 	return r < 0 ? r : file_write_all(fd, b.data, b.len);
 }
 
+/*
+ * `imports` in a text that may be the file's own or a candidate: where the text up to its end is
+ * the file's, it need not be read again.
+ */
+static int find_imports(const struct conf_file *f, const char *text, size_t len,
+	struct toml_doc **doc, const struct toml_node **ret, struct err *err)
+{
+	const struct toml_node *n = f->doc ? toml_get(f->doc, toml_root(f->doc), "imports") : NULL;
+	int r;
+
+	*ret = n;
+	if (!n || (n->end <= len && memcmp(text, f->text, n->end) == 0))
+		return 0;
+	r = toml_parse(f->path, text, len, TOML_LENIENT, doc, err);
+	if (r == 0)
+		*ret = toml_get(*doc, toml_root(*doc), "imports");
+	return r;
+}
+
 static int fill_file(const struct conf_file *f, const char *text, size_t len, const int *fds,
 	int fd, struct err *err)
 {
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
-	int r;
+	const struct toml_node *imports;
+	int r = find_imports(f, text, len, &doc, &imports, err);
 
-	/* parsed anew: a candidate's bytes are not where the file's were */
-	r = toml_parse(f->path, text, len, TOML_LENIENT, &doc, err);
 	if (r < 0)
 		return r;
-	r = write_file(fd, f, text, len, toml_get(doc, toml_root(doc), "imports"), fds);
+	r = write_file(fd, f, text, len, imports, fds);
 	return r < 0 ? err_sysf(err, -r, "%s: candidate in memory", f->path) : 0;
 }
 
@@ -350,7 +368,7 @@ static int run_dump(const struct daemon *d, char *const *argv, char **ret_text,
 {
 	_cleanup_(child_result_done) struct child_result res = CHILD_RESULT_INIT;
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
-	struct child_spec spec = {.path = d->program, .argv = argv, .timeout_s = 60};
+	struct child_spec spec = {.path = d->program, .argv = argv, .timeout_s = 180};
 	int r = child_must(&spec, &res, err);
 
 	if (r < 0)

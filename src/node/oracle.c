@@ -44,14 +44,11 @@ static int judge_difference(
 static int prove(struct plan *p, const struct baseline *base, const struct buf *text, size_t at,
 	size_t add, bool carried, struct err *err)
 {
-	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL, *dump = NULL;
+	_cleanup_(toml_doc_freep) struct toml_doc *dump = NULL;
 	_cleanup_free_ char *dump_text = NULL, *ours = NULL, *runtimes = NULL;
 	struct judge j = {.carried = carried};
 	int r;
 
-	if (!p->source &&
-		toml_parse("candidate", text->data, text->len, TOML_LENIENT, &doc, err) < 0)
-		return 0;
 	r = source_dump(p, text->data, text->len, text->data + at, add, &dump_text, &dump, err);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;

@@ -27,7 +27,8 @@ void plan_done(struct plan *p)
 
 static void baseline_done(struct baseline *b)
 {
-	toml_doc_free(b->file);
+	if (!b->borrowed)
+		toml_doc_free(b->file);
 	toml_doc_free(b->dump);
 	free(b->text);
 	free(b->dump_text);
@@ -76,6 +77,11 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 		memcpy(b->text, f->text, f->len);
 	}
 	b->text[b->len] = '\0';
+	if (!p->has_block && !p->source && f->doc) {
+		b->file = f->doc;
+		b->borrowed = true;
+		return 0;
+	}
 	/* what a template says is known only when it is rendered */
 	if (toml_parse(f->path, b->text, p->source ? 0 : b->len, TOML_LENIENT, &b->file, &err) < 0)
 		return report_set(

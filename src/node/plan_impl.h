@@ -9,6 +9,7 @@ struct baseline {
 	char *text; /* bytes of the file without the block */
 	size_t len;
 	struct toml_doc *file; /* the same parsed */
+	bool borrowed;         /* it is the file's own */
 	unsigned own_version;  /* the block itself says the file's `version` (a file of ours) */
 	char *dump_text;
 	struct toml_doc *dump;

@@ -197,6 +197,27 @@ static size_t string_bound(const struct toml_parser *p, int quote, bool multi)
 	return i - p->pos + 5;
 }
 
+/* Nearly every string: printable ASCII without escapes, closed by its quote. 1, 0 or an error. */
+static int read_plain(struct toml_parser *p, int quote, struct toml_part *ret)
+{
+	const char *s = p->text + p->pos + 1;
+	size_t max = p->len - p->pos - 1, n = 0;
+	char *out;
+
+	while (n < max && s[n] != quote && s[n] != '\\' && s[n] >= 0x20 && s[n] < 0x7f)
+		n++;
+	if (n == max || s[n] != quote)
+		return 0;
+	out = toml_alloc(p->doc, n + 1);
+	if (!out)
+		return err_sysf(p->err, ENOMEM, "%s", p->what);
+	memcpy(out, s, n);
+	out[n] = '\0';
+	p->pos += n + 2;
+	*ret = (struct toml_part) {.text = out, .len = n};
+	return 1;
+}
+
 int toml_read_string(struct toml_parser *p, bool multi, struct toml_part *ret)
 {
 	int quote = toml_peek(p, 0);
@@ -206,6 +227,12 @@ int toml_read_string(struct toml_parser *p, bool multi, struct toml_part *ret)
 	char *out;
 
 	multi = multi && quote_run(p, quote, 3) == 3;
+	if (!multi) {
+		int r = read_plain(p, quote, ret);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
 	p->pos += multi ? 3 : 1;
 	if (multi && toml_peek(p, 0) == '\r' && toml_peek(p, 1) == '\n')
 		p->pos++;

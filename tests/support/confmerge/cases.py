@@ -159,7 +159,7 @@ SYNTAX = [
     one("070c", "a stray bracket", "version = 2\n[plugins]]\n", "E_SYNTAX"),
     one("071", "an inline table over several lines", "version = 2\nx = {a = 1,\n b = 2}\n", "E_SYNTAX"),
     one("072", "1 MiB and 5,000 tables", "version = 2\n" + RUNC2 + "".join(
-        f'[proxy_plugins."p{i}"]\ntype = "snapshot"\naddress = "/run/{"x" * 160}/{i}.sock"\n' for i in range(5000)), "block"),
+        f'[proxy_plugins."p{i}"]\ntype = "snapshot"\naddress = "/run/{"x" * 160}/{i}.sock"\n' for i in range(5000)), {"2": "block"}),  # 1.x needs most of a minute for its own dump
     one("073", "a dotted key of 10,000 parts", "version = 2\n" + ".".join(["a"] * 10000) + " = 1\n", "E_SYNTAX", "2.1"),
     one("073a", "10,000 arrays in each other", "version = 2\nx = " + "[" * 10000 + "]" * 10000 + "\n", "E_SYNTAX"),
     one("074", "a line of 1 MiB", "version = 2\n# " + "x" * (1 << 20) + "\n" + RUNC2, "block"),
