@@ -63,7 +63,9 @@ int cgroup_read_u64(
 	_cleanup_free_ char *text = NULL;
 	int r = cgroup_read(cg, c, file, &text);
 
-	return r < 0 ? r : parse_number(text, ret_v);
+	if (r < 0)
+		return r;
+	return text ? parse_number(text, ret_v) : -EINVAL;
 }
 
 int cgroup_text_value(const char *text, const char *key, uint64_t *ret_v)

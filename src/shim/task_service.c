@@ -1,6 +1,7 @@
 #include "shim/task_service.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/cleanup.h"
@@ -16,8 +17,7 @@
 
 /*
  * The process a request names, if the lifecycle's table lets the call be made on it; else the call
- * is answered and false returned. For what nobody has the table answers as well: *ret_c is NULL
- * when it says yes all the same.
+ * is answered and false returned. What nobody has is in the table, too.
  */
 static bool find(struct shim *shim, struct ttrpc_call *call, enum process_call which,
 	const char *id, const char *exec_id, struct container **ret_c, struct process **ret_p)
@@ -28,13 +28,16 @@ static bool find(struct shim *shim, struct ttrpc_call *call, enum process_call w
 
 	if (r == 0)
 		r = container_process(*ret_c, exec_id, ret_p, &err);
-	if (r < 0 && lifecycle_allows(PROCESS_DELETED, which, id, NULL) == 0) {
-		*ret_c = NULL;
-		return true;
+	if (r != 0) {
+		(void)snprintf(name, sizeof(name), "%s%.80s%scontainer %.80s",
+			*exec_id ? "exec " : "", exec_id, *exec_id ? " of " : "", id);
+		(void)lifecycle_allows(PROCESS_DELETED, which, name, &err);
+		answer_error(call, &err);
+		return false;
 	}
 	/* Kill reaches what an ended process left behind: container_kill looks at the table itself
 	 */
-	if (r == 0 && which != CALL_KILL)
+	if (which != CALL_KILL)
 		r = lifecycle_allows(process_seen_state(*ret_p), which,
 			process_name(*ret_p, name, sizeof(name)), &err);
 	if (r < 0)
@@ -238,12 +241,10 @@ static void on_connect(struct ttrpc_call *call, const ProtobufCMessage *message,
 	const Task__ConnectRequest *request = (const Task__ConnectRequest *)message;
 	Task__ConnectResponse response = TASK__CONNECT_RESPONSE__INIT;
 	struct container *c = shim_sandbox(ctx, request->id);
-	struct process *p;
 
-	if (!c && !find(ctx, call, CALL_CONNECT, request->id, "", &c, &p))
-		return;
 	response.shim_pid = (uint32_t)getpid();
-	response.task_pid = c ? c->init.pid : 0;
+	if (c || shim_container(ctx, request->id, &c, NULL) == 0)
+		response.task_pid = c->init.pid;
 	response.version = (char *)REAPER_VERSION;
 	ttrpc_call_reply(call, &response.base);
 }
