@@ -149,7 +149,7 @@ static int prepare_existing(struct write_job *job, int fd, struct err *err)
 
 	if (r == 0)
 		r = root_real_path(fd, &job->path);
-	if (r < 0 || fstat(fd, &st) < 0)
+	if (r < 0 || !job->path || fstat(fd, &st) < 0)
 		return err_sysf(err, r < 0 ? -r : errno, "reading the file again");
 	if (!str_eq(hash, job->before))
 		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s was changed by somebody else",
@@ -163,7 +163,9 @@ static int prepare_existing(struct write_job *job, int fd, struct err *err)
 	r = tmp_name(job->path, &job->tmp);
 	if (r == 0)
 		r = directory_of(job->path, &dir);
-	return r < 0 ? err_sysf(err, -r, "%s", job->path) : check_writable(dir, err);
+	if (r < 0 || !dir)
+		return err_sysf(err, r < 0 ? -r : ENOMEM, "%s", job->path);
+	return check_writable(dir, err);
 }
 
 static int prepare_new(struct write_job *job, const char *name, struct err *err)
