@@ -139,6 +139,10 @@ int change_recover(const struct daemon *d, const char *handler, struct journal *
 	int r, made = 0;
 
 	journal_sweep(d->root);
+	if (hash_of(d->root, d->config, hash, &path) == 0 && path)
+		write_sweep(path);
+	free(path);
+	path = NULL;
 	r = journal_load(d->root, handler, j, err);
 	if (r == -EBADMSG) /* the markers say enough */
 		return 0;

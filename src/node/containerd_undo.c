@@ -328,6 +328,21 @@ static void print_diff(const struct undo *u)
 	containerd_print_change(f->path, false, f->text ? f->text : "", f->len, after, len);
 }
 
+/* Whether the files can be read once more, for another file that may have the runtime too. That
+ * they cannot does not make what was done undone. */
+static bool look_again(struct undo *u, struct report *rep)
+{
+	char message[sizeof(rep->message)];
+
+	memcpy(message, rep->message, sizeof(message));
+	if (load_files(u, rep) == 0)
+		return true;
+	report_note(
+		rep, "it was not looked whether another file has the runtime: %s", rep->message);
+	(void)report_set(rep, REASON_REMOVED, "%s", message);
+	return false;
+}
+
 static int undo(const struct cli_args *args, struct undo *u, int *lock, struct report *rep)
 {
 	int r = prepare(args, u, lock, rep);
@@ -356,8 +371,10 @@ static int undo(const struct cli_args *args, struct undo *u, int *lock, struct r
 			find_address(&u->plan);
 		r = undo_write(u, rep);
 		journal_done(&u->journal);
-		if (r == 0)
-			r = load_files(u, rep);
+		if (r == 0 && !look_again(u, rep)) {
+			done++;
+			break;
+		}
 	}
 	if (r != 0)
 		return r;

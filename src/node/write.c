@@ -268,11 +268,13 @@ static int exchange(const struct write_job *job)
 		return rename(job->tmp, job->path) < 0 ? -errno : 0;
 	}
 	r = write_hash(job->tmp, hash);
-	if (r == 0 && str_eq(hash, job->before))
-		return unlink(job->tmp) < 0 ? -errno : 0;
-	if (renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_EXCHANGE) < 0)
-		return -errno;
-	return r < 0 ? r : -ESTALE;
+	if (r == 0 && str_eq(hash, job->before)) {
+		(void)unlink(job->tmp); /* else the next run sweeps it */
+		return 0;
+	}
+	if (renameat2(AT_FDCWD, job->tmp, AT_FDCWD, job->path, RENAME_EXCHANGE) == 0)
+		return r < 0 ? r : -ESTALE;
+	return r < 0 ? 0 : -errno; /* it has the name, and that cannot be changed any more */
 }
 
 static int commit_beside(struct write_job *job)
