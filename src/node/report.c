@@ -65,7 +65,7 @@ int report_set(struct report *r, enum reason reason, const char *fmt, ...)
 	return reasons[reason].status;
 }
 
-static void add_note(struct report *r, const char *fmt, va_list ap)
+PRINTF_LIKE(2, 0) static void add_note(struct report *r, const char *fmt, va_list ap)
 {
 	char text[2048];
 
