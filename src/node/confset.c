@@ -312,7 +312,7 @@ static int find_imports(const struct conf_file *f, const char *text, size_t len,
 	int r;
 
 	*ret = n;
-	if (!n || (n->end <= len && memcmp(text, f->text, n->end) == 0))
+	if (!n || (f->text && n->end <= len && memcmp(text, f->text, n->end) == 0))
 		return 0;
 	r = toml_parse(f->path, text, len, TOML_LENIENT, doc, err);
 	if (r == 0)
