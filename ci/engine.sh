@@ -43,16 +43,19 @@ packages() {
     command -v iptables >/dev/null || echo iptables
 }
 
-our_pid() {
+# pid_in FILE NAME: the pid in FILE if that process is called NAME and runs; what nobody has reaped
+# yet does not.
+pid_in() {
     local pid
-    pid=$(cat "$pid_file" 2>/dev/null) || return 1
-    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 1
+    pid=$(cat "$1" 2>/dev/null) || return 1
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ] || return 1
     ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null || return 1
     echo "$pid"
 }
+our_pid() { pid_in "$pid_file" dockerd; }
 
 start_by_hand() {
-    local runtime=() child
+    local runtime=()
     mkdir -p "$state/data" "$state/bin"
     if lacks_sys_resource; then
         # a copy, so that the daemon outlives the checkout
@@ -62,9 +65,8 @@ start_by_hand() {
     fi
     # a pid file of a daemon that was killed keeps the next one from starting
     rm -f "$pid_file"
-    # its containerd may live on and is used again; else dockerd would take whoever has that pid for it
-    child=$(cat "$child_pid_file" 2>/dev/null) || child=
-    [ "$(cat "/proc/${child:-none}/comm" 2>/dev/null)" = containerd ] || rm -f "$child_pid_file"
+    # its containerd may live on and is used again; else dockerd would wait for whoever has that pid
+    pid_in "$child_pid_file" containerd >/dev/null || rm -f "$child_pid_file"
     setsid --fork dockerd --pidfile "$pid_file" --data-root "$state/data" "${runtime[@]}" \
         </dev/null >"$state/dockerd.log" 2>&1
     # dockerd tells only systemd when it is ready, so it has to be asked
