@@ -303,6 +303,7 @@ static void on_shutdown(struct ttrpc_call *call, const ProtobufCMessage *message
 		(void)waiters_add(&shim->sandbox->deleters, call); /* both hear how it ends */
 	else
 		container_end(shim->sandbox, call);
+	shim_let_peers_close(shim);
 	shim_reconsider(shim, true);
 }
 

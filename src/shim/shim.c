@@ -131,8 +131,21 @@ bool shim_has_container(const struct shim *shim, const char *id)
 
 static void leave_when_quiet(struct shim *shim)
 {
-	if (shim->leaving && events_idle(shim->events) && ttrpc_server_pending(shim->server) == 0)
-		event_loop_exit(&shim->loop, 0);
+	if (!shim->leaving || !events_idle(shim->events) || ttrpc_server_pending(shim->server) > 0)
+		return;
+	if (shim->peers_close && ttrpc_server_connections(shim->server) > 0)
+		return;
+	event_loop_exit(&shim->loop, 0);
+}
+
+static void on_connections(UNUSED size_t n, void *ctx)
+{
+	leave_when_quiet(ctx);
+}
+
+void shim_let_peers_close(struct shim *shim)
+{
+	shim->peers_close = true;
 }
 
 static void on_events_idle(void *ctx)
@@ -245,6 +258,7 @@ static int watch_children(struct shim *shim)
 static int set_up(struct shim *shim, const struct shim_params *params, struct err *err)
 {
 	struct ttrpc_server_config config = {
+		.on_connections = on_connections,
 		.on_warning = on_warning,
 		.ctx = shim,
 	};

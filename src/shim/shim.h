@@ -34,7 +34,8 @@ struct shim {
 	struct event_timer idle;
 	struct event_timer farewell;
 	bool leaving;
-	bool asked; /* Shutdown was said while the last containers were being deleted */
+	bool peers_close; /* the end waits for the peers to close their connections */
+	bool asked;       /* Shutdown was said while the last containers were being deleted */
 	struct ttrpc_service services[4]; /* task_service.h */
 };
 
@@ -72,6 +73,15 @@ bool shim_reserve(struct shim *shim, const char *id);
 
 /* The reservation of `id` is used up. */
 void shim_unreserve(struct shim *shim, const char *id);
+
+/*
+ * ShutdownSandbox was said, and its answer has to arrive: Go's ttrpc client forgets an answer when
+ * the connection closes in the same moment ("ttrpc: closed"), and containerd's sandbox controller
+ * takes that for a failure, as its callers of Task's Shutdown do not. It closes the connection
+ * itself once it has the answer (containerd core/runtime/v2/shim.go, delete), and the shim's end
+ * waits for that, within the time it gives its last events.
+ */
+void shim_let_peers_close(struct shim *shim);
 
 /* Call when something that keeps the shim alive has come or gone. `asked`: containerd said
  * Shutdown. */

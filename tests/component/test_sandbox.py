@@ -69,9 +69,14 @@ class Pod:
     def gone(self):
         return is_zombie(self.shim_pid)
 
+    def hang_up(self):
+        """containerd closes its connection when it has the answer of ShutdownSandbox."""
+        self.connection.close()
+
     def end(self):
         """What containerd does at the end of a pod: ShutdownSandbox, the delete call."""
         self.sandbox.call("ShutdownSandbox")
+        self.hang_up()
         until(self.gone, what="the shim's end")
         assert not os.path.exists(self.path), "the socket is still there"
         return self.bench.delete(self.name)
@@ -246,6 +251,7 @@ def test_containers_join_the_sandbox_and_outlive_it(bench, netns):
     assert pod.task.call("Wait", id="one").exit_status == 137
     pod.task.call("Delete", id="one")
     pod.task.call("Shutdown", id="one")
+    pod.hang_up()
     until(pod.gone)
     bench.delete("one")
     bench.delete("pod")
@@ -267,6 +273,11 @@ def test_shutdown_of_a_running_sandbox_ends_it(bench):
     pod.sandbox.call("ShutdownSandbox")
     assert pod.sandbox.end("WaitSandbox", waiting).exit_status == 137
     assert is_zombie(pid)
+    # Go's client forgets an answer when the connection closes at once behind it: the shim is there
+    # until its caller has hung up
+    assert pod.sandbox.code("PingSandbox") == NOT_FOUND
+    assert not pod.gone()
+    pod.hang_up()
     until(pod.gone)
     bench.delete("pod")
 
