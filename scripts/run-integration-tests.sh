@@ -148,7 +148,7 @@ run_static() {
 # failed; the rest are taken from its closing line.
 run_ctest() {
     local preset=$1 dir=$2 log=$logs/ctest-$1.log status=0 passed failed again
-    ctest --test-dir "$dir" --verbose --no-tests=error ${filter:+--tests-regex "$filter"} \
+    ctest --test-dir "$dir" --parallel 2 --verbose --no-tests=error ${filter:+--tests-regex "$filter"} \
         >"$log" 2>&1 || status=$?
     if [ -n "$filter" ] && grep -q 'No tests were found' "$log"; then
         return 0
