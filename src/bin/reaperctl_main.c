@@ -8,6 +8,7 @@
 #include "node/containerd.h"
 #include "node/image.h"
 #include "node/overlay.h"
+#include "node/package.h"
 
 enum {
 	OPT_ROOT = 1 << 0,
@@ -85,6 +86,11 @@ static const struct cli_option options[] = {
 	"or\n"                                                                                  \
 	"edited the file, 10 plan sees a change."
 
+#define PACKAGE_TEXT                                                                           \
+	"For the scripts of the deb and the rpm. REAPER_CONTAINERD_MERGE=no and "              \
+	"REAPER_FORCE_REMOVE=1\nin the environment are heard. Exit status: 0, or 1 where the " \
+	"package manager must stop."
+
 static int print_bash(const struct cli_args *args);
 static int print_zsh(const struct cli_args *args);
 static int print_fish(const struct cli_args *args);
@@ -120,6 +126,17 @@ static const struct cli_command commands[] = {
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "
 		"node,\n"
 		"12 install, 13 config, 14 daemon, 15 task."},
+	{"package", "configure", OPT_TIMEOUT, package_configure,
+		"What a package's script does after its files are there", PACKAGE_TEXT,
+		.hidden = true},
+	{"package", "triggered", OPT_TIMEOUT, package_triggered,
+		"The same when containerd or its configuration changed", PACKAGE_TEXT,
+		.hidden = true},
+	{"package", "remove", OPT_TIMEOUT, package_remove,
+		"What a package's script does before its files go", PACKAGE_TEXT, .hidden = true},
+	{"package", "deconfigure", OPT_TIMEOUT, package_deconfigure,
+		"The same for the sake of another package, which it never blocks", PACKAGE_TEXT,
+		.hidden = true},
 	{"completion", "bash", 0, print_bash, "Writes the completion for bash", NULL},
 	{"completion", "zsh", 0, print_zsh, "Writes the completion for zsh", NULL},
 	{"completion", "fish", 0, print_fish, "Writes the completion for fish", NULL},

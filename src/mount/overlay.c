@@ -185,7 +185,7 @@ int overlay_mount(const char *lower, const char *dir, const char *target, struct
 	r = copy_owner_and_mode(lower, upper, err);
 	if (r < 0)
 		return r;
-	if (mount("reaper", target, "overlay", lower_flags(lower), data.data) == 0)
+	if (mount(OVERLAY_SOURCE, target, "overlay", lower_flags(lower), data.data) == 0)
 		return 0;
 	if (errno == ENODEV)
 		return err_setf(err, ERR_PRECONDITION, ENODEV,

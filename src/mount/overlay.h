@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include "base/err.h"
 
+/* What mountinfo shows as the source of every overlay of ours. */
+#define OVERLAY_SOURCE "reaper"
+
 /*
  * Mounts a tmpfs of at most this size on `dir` (0700) and makes upper/ and work/ in it. On error
  * nothing is left mounted.

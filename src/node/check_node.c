@@ -13,6 +13,7 @@
 #include "conf/settings.h"
 #include "node/check.h"
 #include "node/child.h"
+#include "node/containerd_impl.h"
 
 enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 10, FILESYSTEMS_MAX = 64 << 10 };
 
@@ -97,6 +98,18 @@ enum check_result check_runtime(struct check_ctx *ctx, const struct check *c, st
 {
 	(void)c;
 	return same_version(ctx, "reaper-runtime", "--version", why);
+}
+
+enum check_result check_shadow(struct check_ctx *ctx, const struct check *c, struct err *why)
+{
+	_cleanup_free_ char *path =
+		containerd_shadowing_shim(ctx->args->root ? ctx->args->root : "");
+
+	(void)c;
+	if (!path)
+		return CHECK_PASSED;
+	(void)err_setf(why, ERR_PRECONDITION, EEXIST, "%s is the one that pods run with", path);
+	return CHECK_FAILED;
 }
 
 enum check_result check_settings(struct check_ctx *ctx, const struct check *c, struct err *why)

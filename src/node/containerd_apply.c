@@ -23,22 +23,6 @@ static struct health_want plan_want(const struct plan *p, int handler)
 		.handler = handler};
 }
 
-bool containerd_find_shim(const char *root)
-{
-	/* the PATH of systemd's units, which containerd searches */
-	static const char *const dirs[] = {
-		"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
-
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (str_printf(&path, "%s%s/containerd-shim-reaper-v2", root, dirs[i]) == 0 &&
-			access(path, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* What must hold before anything is written: else a failure would be blamed on us. */
 static int preflight(const struct cli_args *args, const struct plan *p, struct report *rep)
 {
@@ -238,6 +222,8 @@ int containerd_apply(const struct cli_args *args)
 
 	if (args->dry_run)
 		return containerd_plan(args);
+	if (containerd_inside_view(args, &rep))
+		return report_print(&rep, args->json);
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		plan_done(&plan);
 		report_done(&rep);

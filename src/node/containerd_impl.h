@@ -17,5 +17,13 @@ int containerd_judge(const struct cli_args *args, struct plan *p, struct report 
 /* Whether the shim lies where containerd looks for it. */
 bool containerd_find_shim(const char *root);
 
+/* The path of a shim that containerd finds before the package's in /usr/bin, or NULL; the caller
+ * frees it. */
+char *containerd_shadowing_shim(const char *root);
+
+/* Whether this is a pod's view and not the node: then the report says so, and nothing may be
+ * written. */
+bool containerd_inside_view(const struct cli_args *args, struct report *rep);
+
 /* The daemon's gRPC socket as its dump has it; points into the dump or is the default. */
 const char *containerd_address(const struct toml_doc *dump);

@@ -392,6 +392,7 @@ int containerd_undo(const struct cli_args *args)
 	_cleanup_(report_done) struct report rep = REPORT_INIT;
 	_cleanup_close_ int lock = -EBADF;
 
-	(void)undo(args, &u, &lock, &rep);
+	if (!containerd_inside_view(args, &rep))
+		(void)undo(args, &u, &lock, &rep);
 	return report_print(&rep, args->json);
 }

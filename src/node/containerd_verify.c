@@ -29,6 +29,17 @@ static int verify_live(const struct plan *p, struct report *rep)
 		err.text);
 }
 
+static void note_shadow(const struct plan *p, struct report *rep)
+{
+	_cleanup_free_ char *path = containerd_shadowing_shim(p->daemon.root);
+
+	if (path)
+		report_note(rep,
+			"%s comes before the package's program on containerd's PATH: pods run with "
+			"it until it is removed",
+			path);
+}
+
 int containerd_judge(const struct cli_args *args, struct plan *p, struct report *rep)
 {
 	(void)plan_make(args, p, rep);
@@ -55,6 +66,7 @@ int containerd_judge(const struct cli_args *args, struct plan *p, struct report 
 		report_note(
 			rep, "containerd-shim-reaper-v2 is not installed below %s", p->daemon.root);
 	}
+	note_shadow(p, rep);
 	if (change_is_live(args, &p->daemon))
 		return verify_live(p, rep);
 	if (!args->root)

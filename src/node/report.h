@@ -48,6 +48,8 @@ enum outcome {
 		"systemctl restart {unit}, then: reaperctl containerd verify")                    \
 	X(NO_CONTAINERD, "no-containerd", PENDING, OK,                                            \
 		"install containerd, then: reaperctl containerd apply")                           \
+	X(IN_VIEW, "inside-a-view", UNCHANGED, OK,                                                \
+		"run it on the node itself, not in one of its pods")                              \
 	X(NO_PROC, "no-proc", PENDING, OK, "mount /proc, then: reaperctl containerd apply")       \
 	X(E_NO_CONTAINERD, "E_NO_CONTAINERD", REFUSED, REFUSED,                                   \
 		"install containerd or name it with --containerd, then: reaperctl containerd "    \

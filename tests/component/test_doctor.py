@@ -97,6 +97,15 @@ def test_a_program_of_another_version(tmp_path, program, name):
     assert "it is broken" in assert_fails(doctor(path=tmp_path), name)
 
 
+def test_another_shim_before_the_packages(root):
+    for directory in ("usr/bin", "usr/local/bin"):
+        shim = root / directory / "containerd-shim-reaper-v2"
+        shim.parent.mkdir(parents=True, exist_ok=True)
+        shim.write_text("#!/bin/sh\n")
+        shim.chmod(0o755)
+    assert "usr/local/bin/containerd-shim-reaper-v2" in assert_fails(in_root(root), "shim-shadowed")
+
+
 def test_an_old_kernel():
     assert "2.6." in assert_fails(doctor(prefix=["setarch", os.uname().machine, "--uname-2.6"]), "kernel-version")
 

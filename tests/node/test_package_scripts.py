@@ -1,12 +1,18 @@
 """What the package's scripts do where things are not as they should be."""
 
+import os
+import pathlib
+
 import pytest
 
 from installed import CONFIG, assert_does_not_serve, assert_serves, file_state, package
+from machine import run
+from pods import Pods
 
 pytestmark = pytest.mark.submission("dpkg calls these scripts at the worst moments; five seconds each")
 
 DEB = "/root/reaper.deb"
+NODE_NETWORK = {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}
 
 
 @pytest.fixture
@@ -91,6 +97,55 @@ def test_containerd_goes_first(node):
     assert not node.path("/etc/containerd").exists()
 
 
+def test_a_pod_that_runs_apt_leaves_the_nodes_containerd_alone(node):
+    """A view has the node's package database, so apt in it calls the scripts of this package too."""
+    install(node)
+    before = file_state(node.path(CONFIG)), main_pid(node)
+    pods = Pods(node)
+    try:
+        for security in ({}, {"privileged": True}):
+            pod = pods.sandbox(linux={"security_context": {"namespace_options": NODE_NETWORK, **security}})
+            said = pod.run("/bin/sh", "-c", "reaperctl containerd undo --json; dpkg --install /root/reaper.deb; "
+                           "dpkg --remove reaper; dpkg --install /root/reaper.deb 2>&1", security=security)  # fmt: skip
+            assert said[0] == 0, said
+            assert '"inside-a-view"' in said[1]
+            assert "reaper: this is the view of a Reaper pod" in said[1]
+            assert (file_state(node.path(CONFIG)), main_pid(node)) == before
+    finally:
+        pods.close()
+    assert_serves(node)
+
+
+def test_containerd_that_is_installed_with_us_is_merged_after_it(stock):
+    """dpkg configures in the order of its arguments: ours, then containerd, whose conffile is not there yet."""
+    release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    node = stock(release["VERSION_CODENAME"])
+    node.path(DEB).write_bytes(package().read_bytes())
+    kept = pathlib.Path(os.environ.get("REAPER_CI_STATE", "/var/lib/reaper-ci"), "debs")
+    kept.mkdir(parents=True, exist_ok=True)
+    run(["apt-get", "-q", "download", "containerd"], cwd=kept, timeout=120)
+    newest = max(kept.glob("containerd_*.deb"), key=lambda path: path.stat().st_mtime)
+    node.path("/root/containerd.deb").write_bytes(newest.read_bytes())
+    node.run("dpkg", "--purge", "containerd", timeout=120)
+    said = node.run("dpkg", "--install", DEB, "/root/containerd.deb", timeout=300)
+    assert "reaper: containerd is being installed" in said.stderr
+    assert node.run("dpkg", "--audit").stdout == ""
+    node.wait_for_cri()
+    assert_serves(node)
+    node.run("apt-get", "-q", "-y", "remove", "reaper")
+    assert node.run("dpkg", "--verify", "containerd").stdout == ""
+
+
+def test_a_shim_that_shadows_the_packages_is_named(node):
+    node.path("/usr/local/bin").mkdir(parents=True, exist_ok=True)
+    shadow = node.path("/usr/local/bin/containerd-shim-reaper-v2")
+    shadow.write_text("#!/bin/sh\nexit 1\n")
+    shadow.chmod(0o755)
+    said = install(node)
+    assert "reaper: warning: /usr/local/bin/containerd-shim-reaper-v2 comes before" in said
+    assert "/usr/local/bin/containerd-shim-reaper-v2" in node.run("reaperctl", "containerd", "verify").stdout
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -101,6 +156,7 @@ def test_containerd_goes_first(node):
         ["postinst", "abort-upgrade", "9"],
         ["postinst", "abort-deconfigure", "in-favour", "x", "1"],
         ["postinst", "triggered", CONFIG],
+        ["postinst", "triggered", f"/usr/bin/containerd {CONFIG} /usr"],
     ],
     ids=lambda call: "-".join(call[:2]),
 )
