@@ -135,6 +135,7 @@ int json_put_consume(struct json_object *o, const char *key, struct json_object 
 struct json_object *json_new_list(void);
 /* Owns `child` always. */
 int json_append(struct json_object *list, struct json_object *child);
+int json_append_u64(struct json_object *list, uint64_t v);
 
 enum json_style { JSON_COMPACT, JSON_PRETTY };
 

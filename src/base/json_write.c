@@ -78,6 +78,11 @@ int json_append(struct json_object *list, struct json_object *child)
 	return -ENOMEM;
 }
 
+int json_append_u64(struct json_object *list, uint64_t v)
+{
+	return json_append(list, json_object_new_uint64(v));
+}
+
 int json_write(struct json_object *o, enum json_style style, char **ret_text, size_t *ret_len)
 {
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;

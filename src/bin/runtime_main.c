@@ -77,6 +77,10 @@ static int run_plan(const struct options *o, char *const *env)
 		if (r == -ENOENT)
 			r = 0;
 	}
+	if (r == 0 && l.settings.user) {
+		r = identity_lookup(l.settings.user, -EBADF, &l.identity, &err);
+		l.has_identity = r == 0;
+	}
 	if (r == 0)
 		r = load_plan_input(&l, false, &in, &err);
 	if (r == 0)

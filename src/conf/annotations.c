@@ -1,11 +1,14 @@
 #include "conf/annotations.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/macro.h"
 #include "base/str.h"
 #include "conf/settings.h"
 #include "conf/value.h"
+
+enum { USER_NAME_MAX = 256 }; /* bytes: LOGIN_NAME_MAX */
 
 /* How a parser answers: -EINVAL with what the node allows in *ret_why, or NULL for the table's. */
 struct row {
@@ -29,6 +32,27 @@ static int apply_exit_grace(struct settings *s, const char *value, const char **
 	return 0;
 }
 
+/*
+ * As useradd(8) and the directories have them (DOMAIN\\user, user@domain), and nothing that getent
+ * takes for an option, a number or part of another record.
+ */
+static int apply_user(struct settings *s, const char *value, const char **ret_why)
+{
+	size_t len = strlen(value);
+	char *copy;
+
+	if (len == 0 || len > USER_NAME_MAX || strspn(value, "0123456789") == len ||
+		strchr("-+", value[0]) || strpbrk(value, " :/,"))
+		return -EINVAL;
+	(void)ret_why;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(s->user);
+	s->user = copy;
+	return 0;
+}
+
 /* Names without a function are known to users of other versions: the answer is a clear no. */
 static const struct row table[] = {
 	{{CONF_ANNOTATION_PREFIX "exit-grace",
@@ -39,7 +63,11 @@ static const struct row table[] = {
 		NULL},
 	{{CONF_ANNOTATION_PREFIX "mounts", NULL, "Whether mounts reach the rest of the group."},
 		NULL},
-	{{CONF_ANNOTATION_PREFIX "user", NULL, "User by name, from the node's databases."}, NULL},
+	{{CONF_ANNOTATION_PREFIX "user",
+		 "a user's name without blanks, ':', '/' and ',' (a number goes into runAsUser)",
+		 "The user by name, from the node's databases: ids, groups, HOME, USER, LOGNAME, "
+		 "SHELL. A spec that says a user (runAsUser) must mean the same one."},
+		apply_user},
 	{{CONF_ANNOTATION_PREFIX "upper-size", NULL, "How much the pod's group may write."}, NULL},
 	{{CONF_ANNOTATION_PREFIX "dns-mode", NULL, "Whose resolver configuration is seen."}, NULL},
 };

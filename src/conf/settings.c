@@ -179,6 +179,7 @@ void settings_done(struct settings *s)
 	for (size_t i = 0; i < s->n_run_paths; i++)
 		free(s->run_paths[i].path);
 	free(s->run_paths);
+	free(s->user);
 	free(s->path);
 	(void)strv_free(s->warnings);
 	*s = (struct settings)SETTINGS_INIT;

@@ -83,6 +83,7 @@ struct settings {
 	enum containerd_merge containerd_merge;
 	enum log_level log_level;
 	uint64_t exit_grace_ms;
+	char *user; /* by name; only an annotation gives it, NULL: the spec's numbers */
 
 	char *path; /* the file that was read, for settings_origin */
 	struct setting_origin origin[_SETTING_MAX];

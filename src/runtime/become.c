@@ -253,11 +253,29 @@ static int find_home(uid_t uid, char **ret_home)
 	return str_dup(ret_home, "/");
 }
 
+/* What login(1) would set, unless the pod's spec says otherwise. */
+static int set_identity(char ***env, const struct identity *who)
+{
+	const struct {
+		const char *name, *value;
+	} table[] = {{"HOME", who->home}, {"USER", who->name}, {"LOGNAME", who->name},
+		{"SHELL", str_empty(who->shell) ? "/bin/sh" : who->shell}};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(table) && r == 0; i++) {
+		if (!str_empty(table[i].value) && !strv_env_get(*env, table[i].name))
+			r = strv_env_set(env, table[i].name, table[i].value);
+	}
+	return r;
+}
+
 static int step_environment(struct init *in, struct err *err)
 {
 	_cleanup_free_ char *home = NULL;
 	int r = strv_copy(&in->workload_env, in->plan.env);
 
+	if (r == 0 && in->plan.identity)
+		r = set_identity(&in->workload_env, in->plan.identity);
 	if (r == 0 && !strv_env_get(in->workload_env, "HOME")) {
 		r = find_home(in->plan.creds.uid, &home);
 		if (r == 0)

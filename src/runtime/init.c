@@ -140,6 +140,11 @@ static int step_load(struct init *in, struct err *err)
 	return r;
 }
 
+static int step_identity(struct init *in, struct err *err)
+{
+	return load_identity(&in->loaded, in->args->bundle, in->control, err);
+}
+
 /* Made where the real bundle is still to be seen. */
 static int step_hooks_bundle(struct init *in, struct err *err)
 {
@@ -323,6 +328,7 @@ static const struct init_step container_steps[] = {
 	{"guard", step_guard},
 	{"cgroup", step_make_cgroup},
 	{"bundle", step_load},
+	{"user", step_identity},
 	{"bundle for hooks", step_hooks_bundle},
 	{"plan", step_plan},
 	{"limits", step_limits},
@@ -341,6 +347,7 @@ static const struct init_step exec_steps[] = {
 	{"guard", step_guard},
 	{"cgroup", step_join_cgroup},
 	{"bundle", step_load},
+	{"user", step_identity},
 	{"plan", step_plan},
 	{"first CPUs", step_first_cpus},
 	{"seccomp profile", step_compile_seccomp},

@@ -43,6 +43,27 @@ int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct e
 	return r;
 }
 
+int load_identity(struct loaded *l, const char *bundle, int watch_fd, struct err *err)
+{
+	_cleanup_close_ int dir = -EBADF;
+	int r;
+
+	if (!l->settings.user)
+		return 0;
+	dir = open(bundle, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sysf(err, errno, "bundle %s", bundle);
+	if (l->is_exec) {
+		r = identity_read(dir, &l->identity, err);
+	} else {
+		r = identity_lookup(l->settings.user, watch_fd, &l->identity, err);
+		if (r == 0)
+			r = identity_write(dir, &l->identity, err);
+	}
+	l->has_identity = r == 0;
+	return r;
+}
+
 int load_exec_process(struct loaded *l, int fd, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -62,6 +83,7 @@ void loaded_done(struct loaded *l)
 		return;
 	oci_spec_done(&l->spec);
 	oci_process_done(&l->exec);
+	identity_done(&l->identity);
 	settings_done(&l->settings);
 	store_layout_done(&l->layout);
 	cgroup_done(&l->cgroup);
@@ -69,7 +91,7 @@ void loaded_done(struct loaded *l)
 	free(l->slice);
 	l->unit = l->slice = NULL;
 	cgroup_host_done(&l->cgroup_host);
-	l->is_exec = false;
+	l->is_exec = l->has_identity = false;
 }
 
 int load_plan_input(
@@ -78,6 +100,7 @@ int load_plan_input(
 	struct plan_input in = {
 		.spec = &l->spec,
 		.exec = l->is_exec ? &l->exec : NULL,
+		.identity = l->has_identity ? &l->identity : NULL,
 		.settings = &l->settings,
 		.layout = &l->layout,
 		.cgroup = &l->cgroup,

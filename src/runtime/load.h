@@ -6,6 +6,7 @@
 #include "cgroup/host.h"
 #include "conf/settings.h"
 #include "oci/spec.h"
+#include "runtime/identity.h"
 #include "runtime/plan.h"
 #include "store/layout.h"
 
@@ -17,7 +18,9 @@ struct loaded {
 	struct store_layout layout;
 	struct cgroup cgroup; /* no directories when the bundle has no record */
 	struct cgroup_host cgroup_host;
-	char *unit, *slice; /* the scope that it is in, NULL: none */
+	bool has_identity;        /* the annotation reaper.runtime/user is there */
+	struct identity identity; /* has_identity only */
+	char *unit, *slice;       /* the scope that it is in, NULL: none */
 };
 
 #define LOADED_INIT               \
@@ -33,6 +36,12 @@ int load_cgroup(struct loaded *l, const char *bundle, struct err *err);
 
 /* config.json, reaper.conf with environment and annotations, the places, the host's hierarchies. */
 int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct err *err);
+
+/*
+ * The user that an annotation names, if one does: looked up on the node and kept in the bundle, or,
+ * for an exec, as it stands there. `watch_fd`: see identity_lookup.
+ */
+int load_identity(struct loaded *l, const char *bundle, int watch_fd, struct err *err);
 
 /* The process object of an exec, from a descriptor. */
 int load_exec_process(struct loaded *l, int fd, struct err *err);

@@ -104,6 +104,7 @@ void plan_done(struct plan *plan)
 		return;
 	resources_done(&plan->resources);
 	free(plan->device_rules);
+	free(plan->ids.groups);
 	mount_ops_done(&plan->ops);
 	*plan = (struct plan)PLAN_INIT;
 }

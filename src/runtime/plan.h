@@ -21,6 +21,7 @@
 #include "mount/op.h"
 #include "oci/spec.h"
 #include "resources/resources.h"
+#include "runtime/identity.h"
 #include "store/layout.h"
 
 /* All borrowed; the plan points into them and must not outlive them. */
@@ -28,6 +29,7 @@ struct plan_input {
 	const struct oci_spec *spec;
 	const struct oci_process
 		*exec; /* the process of an exec; NULL: the container's first one */
+	const struct identity *identity; /* the user that an annotation names; NULL: none does */
 	const struct settings *settings;
 	const struct store_layout *layout;
 	const struct cgroup *cgroup; /* the container's, from its record */
@@ -75,6 +77,8 @@ struct plan {
 	struct mount_ops ops;
 
 	struct confine_creds creds;
+	struct identity_ids ids;         /* what creds points into, if it is by name */
+	const struct identity *identity; /* it is */
 	struct confine_caps caps;
 	uint64_t caps_missing; /* of a privileged spec: asked for, but nobody here has them */
 	struct confine_rlimit rlimits[CONFINE_RLIMITS_MAX];

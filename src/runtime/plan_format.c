@@ -68,6 +68,8 @@ static int format_process(const struct plan *p, struct buf *b)
 			p->privileged ? "yes" : "no", p->creds.uid, p->creds.gid, p->creds.n_groups,
 			caps);
 	if (r == 0)
+		r = p->identity ? buf_printf(b, "user's name: %s\n", p->identity->name) : 0;
+	if (r == 0)
 		r = buf_printf(b, "no new privileges: %s\nseccomp: %s\noom score: %d\n",
 			p->no_new_privs ? "yes" : "no", p->seccomp_json ? "profile" : "none",
 			p->oom_score_adj);

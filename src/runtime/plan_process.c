@@ -123,6 +123,29 @@ static int plan_cpus(const struct plan_input *in, const struct oci_process *exec
 	return 0;
 }
 
+/*
+ * The annotation's user is the container's. An exec that says another one than the container's spec
+ * is an administrator's (`ctr tasks exec --user`): CRI repeats the container's.
+ */
+static int plan_identity(const struct plan_input *in, const struct oci_process *p,
+	struct plan *plan, struct err *err)
+{
+	const struct oci_process *own = &in->spec->process;
+	int r;
+
+	if (!in->identity || p->uid != own->uid || p->gid != own->gid)
+		return 0;
+	r = identity_decide(in->identity, own, &plan->ids, err);
+	if (r < 0)
+		return r;
+	plan->identity = in->identity;
+	plan->creds.uid = plan->ids.uid;
+	plan->creds.gid = plan->ids.gid;
+	plan->creds.groups = plan->ids.groups;
+	plan->creds.n_groups = plan->ids.n_groups;
+	return 0;
+}
+
 static void plan_creds(const struct plan_input *in, const struct oci_process *p, struct plan *plan)
 {
 	const struct oci_process *umask = either(p, in, p->has_umask);
@@ -155,6 +178,9 @@ int plan_process(const struct plan_input *in, struct plan *plan, struct err *err
 	if (r < 0)
 		return r;
 	plan_creds(in, p, plan);
+	r = plan_identity(in, p, plan, err);
+	if (r < 0)
+		return r;
 	plan->oom_score_adj = oom->has_oom_score_adj ? oom->oom_score_adj : 0;
 	plan->no_new_privs = p->no_new_privileges || own->no_new_privileges;
 	plan->apparmor = str_empty(apparmor) ? NULL : apparmor;

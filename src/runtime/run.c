@@ -340,6 +340,8 @@ static int clean_up(struct run *run, struct err *err)
 	proc_done(&run->child);
 	if (run->made)
 		r = cgroup_kill_and_remove(&run->loaded.cgroup, clock_boot_usec() + END_USEC, err);
+	if (run->recorded)
+		(void)unlinkat(run->bundle_fd, IDENTITY_FILE, 0);
 	if (run->recorded && r == 0 && unlinkat(run->bundle_fd, STORE_RECORD_NAME, 0) < 0 &&
 		errno != ENOENT)
 		r = err_sysf(err, errno, "%s/%s", run->bundle, STORE_RECORD_NAME);

@@ -307,6 +307,30 @@ Test(conf_settings, lets_an_annotation_narrow_and_not_widen)
 		"annotation reaper.runtime/exit-grace: a control character is in the value");
 }
 
+Test(conf_settings, takes_names_of_users_and_nothing_else)
+{
+	static const char *const good[] = {
+		"alice", "a.b-c_d", "DOMAIN\\alice", "alice@example.org", "j\xc3\xb6rg", "x86$"};
+	static const char *const bad[] = {
+		"", "1000", "-alice", "+1000", "a b", "a:b", "a/b", "a,b", "alice\n"};
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(load_annotated("reaper.runtime/user", good[i], &s, &err), 0, "%s",
+			err.text);
+		cr_expect_str_eq(s.user, good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct settings s = SETTINGS_INIT;
+		struct err err = ERR_INIT;
+
+		cr_expect_eq(load_annotated("reaper.runtime/user", bad[i], &s, &err), -EINVAL,
+			"\"%s\"", bad[i]);
+	}
+}
+
 Test(conf_settings, refuses_annotations_that_it_does_not_know_or_not_yet)
 {
 	struct settings s = SETTINGS_INIT;
