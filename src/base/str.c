@@ -78,6 +78,15 @@ size_t strv_len(char *const *v)
 	return n;
 }
 
+bool strv_has(char *const *v, const char *s)
+{
+	for (; v && *v; v++) {
+		if (str_eq(*v, s))
+			return true;
+	}
+	return false;
+}
+
 char **strv_free(char **v)
 {
 	for (size_t i = 0; v && v[i]; i++)

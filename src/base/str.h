@@ -35,6 +35,9 @@ bool str_is_identifier(const char *s);
 /* A NULL-terminated vector on the heap; NULL is the empty vector. */
 size_t strv_len(char *const *v);
 
+/* Whether a string of the vector equals `s`. */
+bool strv_has(char *const *v, const char *s);
+
 /* Frees the vector and its strings; NULL is allowed. Returns NULL. */
 char **strv_free(char **v);
 void strv_freep(char ***v);

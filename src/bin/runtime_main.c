@@ -70,7 +70,9 @@ static int run_plan(const struct options *o, char *const *env)
 	_cleanup_free_ char *text = NULL;
 	struct plan_input in;
 	struct err err = ERR_INIT;
-	int r = load_bundle(&l, o->bundle, env, &err);
+	const char *slash = strrchr(o->bundle, '/');
+	int r = load_bundle(&l, o->bundle, o->ns ? o->ns : RUN_NAMESPACE,
+		o->id ? o->id : (slash ? slash + 1 : o->bundle), env, &err);
 
 	if (r == 0) { /* a bundle that no shim has touched has no cgroup yet */
 		r = load_cgroup(&l, o->bundle, &err);

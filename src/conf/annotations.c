@@ -53,21 +53,47 @@ static int apply_user(struct settings *s, const char *value, const char **ret_wh
 	return 0;
 }
 
+/* Any text: how a name becomes a file is store/group.h's. */
+static int apply_overlay_name(struct settings *s, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (str_empty(value) || strlen(value) > SETTING_OVERLAY_NAME_MAX)
+		return -EINVAL;
+	free(s->overlay_name);
+	s->overlay_name = NULL;
+	return str_dup(&s->overlay_name, value);
+}
+
+static int apply_mounts(struct settings *s, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	if (str_eq(value, "shared"))
+		s->mounts = MOUNTS_SHARED;
+	else if (str_eq(value, "private"))
+		s->mounts = MOUNTS_PRIVATE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 /* Names without a function are known to users of other versions: the answer is a clear no. */
 static const struct row table[] = {
 	{{CONF_ANNOTATION_PREFIX "exit-grace",
 		 "a time in ms or s (a bare number: seconds), at most the node's REAPER_EXIT_GRACE",
 		 "How long processes that outlive the container's first one have after SIGTERM."},
 		apply_exit_grace},
-	{{CONF_ANNOTATION_PREFIX "overlay-name", NULL, "Named group of pods that share writes."},
-		NULL},
-	{{CONF_ANNOTATION_PREFIX "mounts", NULL, "Whether mounts reach the rest of the group."},
-		NULL},
 	{{CONF_ANNOTATION_PREFIX "user",
 		 "a user's name without blanks, ':', '/' and ',' (a number goes into runAsUser)",
 		 "The user by name, from the node's databases: ids, groups, HOME, USER, LOGNAME, "
 		 "SHELL. A spec that says a user (runAsUser) must mean the same one."},
 		apply_user},
+	{{CONF_ANNOTATION_PREFIX "overlay-name", "a name of 1 to 253 bytes",
+		 "Only pods of the same scope that give the same name share writes."},
+		apply_overlay_name},
+	{{CONF_ANNOTATION_PREFIX "mounts", "shared or private",
+		 "Whether what a container mounts while it runs appears in the rest of its group "
+		 "(default: shared if REAPER_OVERLAY_ISOLATION is node, else private)."},
+		apply_mounts},
 	{{CONF_ANNOTATION_PREFIX "upper-size", NULL, "How much the pod's group may write."}, NULL},
 	{{CONF_ANNOTATION_PREFIX "dns-mode", NULL, "Whose resolver configuration is seen."}, NULL},
 };

@@ -21,6 +21,10 @@ static const struct setting_info infos[_SETTING_MAX] = {
 		"Which workloads see each other's writes: all of the node, of a Kubernetes "
 		"namespace, or of a pod.",
 		SETTING_AT_CONTAINER},
+	[SETTING_OVERLAY_TRUST] = {"REAPER_OVERLAY_TRUST", "shared", "shared or separate",
+		"Whether containers with more than the default capabilities, or in the host's pid "
+		"namespace, share the others' upper layer or get one of their own.",
+		SETTING_AT_CONTAINER},
 	[SETTING_UPPER_SIZE] = {"REAPER_UPPER_SIZE", "10%",
 		"bytes with K, M, G or T (at least 1M), or 1% to 90% of the memory",
 		"How much the workloads of one group may write in all.", SETTING_AT_GROUP},
@@ -176,6 +180,7 @@ void settings_done(struct settings *s)
 	if (!s)
 		return;
 	free(s->overlay_base);
+	free(s->overlay_name);
 	for (size_t i = 0; i < s->n_run_paths; i++)
 		free(s->run_paths[i].path);
 	free(s->run_paths);

@@ -20,6 +20,14 @@
 /* Which writes share one upper layer. */
 enum overlay_isolation { OVERLAY_NODE, OVERLAY_NAMESPACE, OVERLAY_POD };
 
+/* Whether containers with more rights than most write where these read. */
+enum overlay_trust { OVERLAY_TRUST_SHARED, OVERLAY_TRUST_SEPARATE };
+
+/* Whether what a container mounts while it runs appears in the other containers of its group. */
+enum mounts_reach { MOUNTS_BY_SCOPE, MOUNTS_SHARED, MOUNTS_PRIVATE };
+
+enum { SETTING_OVERLAY_NAME_MAX = 253 };
+
 /* Namespaces that a site may force to be the host's for all pods. */
 enum {
 	HOST_NS_PID = 1 << 0,
@@ -47,6 +55,7 @@ struct setting_path {
 enum setting_key {
 	SETTING_OVERLAY_BASE,
 	SETTING_OVERLAY_ISOLATION,
+	SETTING_OVERLAY_TRUST,
 	SETTING_UPPER_SIZE,
 	SETTING_UPPER_INODES,
 	SETTING_RUN_PATHS,
@@ -73,8 +82,11 @@ enum setting_scope {
 };
 
 struct settings {
-	char *overlay_base;               /* absolute path, below which the upper layers lie */
-	enum overlay_isolation isolation; /* OVERLAY_NODE; the others are refused for now */
+	char *overlay_base; /* absolute path, below which the upper layers lie */
+	enum overlay_isolation isolation;
+	enum overlay_trust trust;
+	char *overlay_name;       /* of the pod's annotation; NULL: none */
+	enum mounts_reach mounts; /* of the pod's annotation */
 	struct setting_size upper_size;
 	uint64_t upper_inodes; /* 0: mount/ derives it from the size */
 	struct setting_path *run_paths;

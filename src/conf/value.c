@@ -15,6 +15,8 @@ enum { PATHS_MAX = 256 };
 
 static const char *const isolation_words[] = {
 	[OVERLAY_NODE] = "node", [OVERLAY_NAMESPACE] = "namespace", [OVERLAY_POD] = "pod", NULL};
+static const char *const trust_words[] = {
+	[OVERLAY_TRUST_SHARED] = "shared", [OVERLAY_TRUST_SEPARATE] = "separate", NULL};
 static const char *const merge_words[] = {
 	[CONTAINERD_MERGE_AUTO] = "auto", [CONTAINERD_MERGE_NO] = "no", NULL};
 static const char *const level_words[] = {[LOG_LEVEL_ERROR] = "error",
@@ -38,19 +40,30 @@ static int parse_isolation(struct settings *s, const char *text, const char **re
 {
 	int word = find_word(isolation_words, text);
 
-	if (word < 0)
-		return word;
-	if (word != OVERLAY_NODE) {
-		*ret_why = "this version has only the scope \"node\"";
-		return -EOPNOTSUPP;
-	}
-	s->isolation = (enum overlay_isolation)word;
-	return 0;
+	(void)ret_why;
+	if (word >= 0)
+		s->isolation = (enum overlay_isolation)word;
+	return word < 0 ? word : 0;
 }
 
 static int format_isolation(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, isolation_words[s->isolation]);
+}
+
+static int parse_trust(struct settings *s, const char *text, const char **ret_why)
+{
+	int word = find_word(trust_words, text);
+
+	(void)ret_why;
+	if (word >= 0)
+		s->trust = (enum overlay_trust)word;
+	return word < 0 ? word : 0;
+}
+
+static int format_trust(const struct settings *s, struct buf *b)
+{
+	return buf_append_str(b, trust_words[s->trust]);
 }
 
 static int parse_merge(struct settings *s, const char *text, const char **ret_why)
@@ -335,6 +348,7 @@ static int format_run_paths(const struct settings *s, struct buf *b)
 const struct value_type value_types[_SETTING_MAX] = {
 	[SETTING_OVERLAY_BASE] = {parse_overlay_base, format_overlay_base},
 	[SETTING_OVERLAY_ISOLATION] = {parse_isolation, format_isolation},
+	[SETTING_OVERLAY_TRUST] = {parse_trust, format_trust},
 	[SETTING_UPPER_SIZE] = {parse_upper_size, format_upper_size},
 	[SETTING_UPPER_INODES] = {parse_upper_inodes, format_upper_inodes},
 	[SETTING_RUN_PATHS] = {parse_run_paths, format_run_paths},

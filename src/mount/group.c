@@ -27,15 +27,15 @@ static bool is_fs(int fd, long magic)
 	return fstatfs(fd, &fs) == 0 && (long)fs.f_type == magic;
 }
 
-/* Who holds it may make, enter or remove groups; waits for its turn. */
-static int lock_groups(const struct mount_group_spec *spec, struct err *err)
+/* LOCK_EX: may make and remove groups; LOCK_SH: may enter one. Waits for its turn. */
+static int lock_groups(const struct mount_group_spec *spec, int how, struct err *err)
 {
 	_cleanup_close_ int fd =
 		open(spec->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return err_sysf(err, errno, "%s", spec->run_dir);
-	if (RETRY_EINTR(flock(fd, LOCK_EX)) < 0)
+	if (RETRY_EINTR(flock(fd, how)) < 0)
 		return err_sysf(err, errno, "locking %s", spec->run_dir);
 	return TAKE_FD(fd);
 }
@@ -43,11 +43,13 @@ static int lock_groups(const struct mount_group_spec *spec, struct err *err)
 /* Under the lock: somebody's gc may have taken them since the caller made them. */
 static int make_dirs(const struct mount_group_spec *spec, struct err *err)
 {
-	const char *const dirs[] = {spec->ns_dir, spec->base_dir};
+	const char *const dirs[] = {spec->ns_dir, spec->dir, spec->base_dir};
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		if (mkdir(dirs[i], 0700) < 0 && errno != EEXIST)
-			return err_sysf(err, errno, "%s", dirs[i]);
+		int r = file_mkdir_p(dirs[i], 0700);
+
+		if (r < 0)
+			return err_sysf(err, -r, "%s", dirs[i]);
 	}
 	return 0;
 }
@@ -112,22 +114,38 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	return r < 0 ? r : 0;
 }
 
-int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct err *err)
+/* The group's namespace, made if there is none; *ret_lock is held by the caller until it is in it.
+ */
+static int open_group(
+	const struct mount_group_spec *spec, int proc_fd, int *ret_lock, struct err *err)
 {
-	_cleanup_close_ int lock = lock_groups(spec, err);
-	_cleanup_close_ int ns = -EBADF;
-	_cleanup_close_ int root = -EBADF;
-	int r;
+	int lock = lock_groups(spec, LOCK_SH, err), ns, r;
 
 	if (lock < 0)
 		return lock;
+	*ret_lock = lock;
 	ns = pin_open(spec->ns_dir, spec->name, err);
-	if (ns == -ENOENT) {
-		r = make_group(spec, proc_fd, err);
-		if (r < 0)
-			return err_wrapf(err, "the host view cannot be made");
-		ns = pin_open(spec->ns_dir, spec->name, err);
-	}
+	if (ns != -ENOENT)
+		return ns;
+	/* a shared lock is let go while it becomes an exclusive one: another may be first */
+	if (RETRY_EINTR(flock(lock, LOCK_EX)) < 0)
+		return err_sysf(err, errno, "locking %s", spec->run_dir);
+	ns = pin_open(spec->ns_dir, spec->name, err);
+	if (ns != -ENOENT)
+		return ns;
+	r = make_group(spec, proc_fd, err);
+	if (r < 0)
+		return err_wrapf(err, "the host view cannot be made");
+	return pin_open(spec->ns_dir, spec->name, err);
+}
+
+int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct err *err)
+{
+	_cleanup_close_ int lock = -EBADF;
+	_cleanup_close_ int ns = open_group(spec, proc_fd, &lock, err);
+	_cleanup_close_ int root = -EBADF;
+	int r;
+
 	if (ns < 0)
 		return ns;
 	r = enter(ns, spec->name, err);
@@ -253,7 +271,7 @@ int mount_group_inspect(
 		return proc_fd;
 	if (access(spec->ns_dir, F_OK) < 0 && !mountinfo_is_point(proc_fd, spec->base_dir))
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
-	lock = lock_groups(spec, err);
+	lock = lock_groups(spec, LOCK_EX, err);
 	if (lock < 0)
 		return lock;
 	r = inspect(spec, proc_fd, &info, err);
@@ -265,31 +283,34 @@ int mount_group_inspect(
 	return 0;
 }
 
-int mount_group_list(const char *ns_dir, char ***ret_names, struct err *err)
+/* A directory of ours and the files in it. */
+static void remove_dir(const char *path)
 {
-	_cleanup_closedir_ DIR *dir = opendir(ns_dir);
-	_cleanup_strv_ char **names = NULL;
+	_cleanup_closedir_ DIR *dir = opendir(path);
 	struct dirent *e;
 
-	if (!dir && errno != ENOENT)
-		return err_sysf(err, errno, "%s", ns_dir);
-	while (dir && (e = readdir(dir))) {
-		if (e->d_name[0] == '.')
-			continue;
-		if (strv_append(&names, e->d_name) < 0)
-			return err_sysf(err, ENOMEM, "%s", ns_dir);
-	}
-	*ret_names = TAKE_PTR(names);
-	return 0;
+	while (dir && (e = readdir(dir)))
+		(void)unlinkat(dirfd(dir), e->d_name, 0);
+	(void)rmdir(path);
 }
 
-/* The directories, as far as they are empty. */
+static bool has_entries(const char *path)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		if (e->d_name[0] != '.')
+			return true;
+	}
+	return false;
+}
+
 static void remove_dirs(const struct mount_group_spec *spec, int proc_fd)
 {
-	_cleanup_strv_ char **left = NULL;
-
 	(void)rmdir(spec->base_dir);
-	if (mount_group_list(spec->ns_dir, &left, NULL) < 0 || strv_len(left) > 0)
+	remove_dir(spec->dir);
+	if (has_entries(spec->ns_dir))
 		return;
 	if (mountinfo_is_point(proc_fd, spec->ns_dir))
 		(void)umount2(spec->ns_dir, MNT_DETACH);
@@ -305,9 +326,10 @@ int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 
 	if (proc_fd < 0)
 		return proc_fd;
-	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0)
+	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0 &&
+		access(spec->dir, F_OK) < 0)
 		return 0;
-	lock = lock_groups(spec, err);
+	lock = lock_groups(spec, LOCK_EX, err);
 	if (lock < 0)
 		return lock;
 	r = inspect(spec, proc_fd, &info, err);

@@ -8,9 +8,10 @@
  *   /run/reaper/ns         bound onto itself and made unbindable: below a shared mount the kernel
  *                          refuses to bind a mount namespace (EINVAL, measured)
  *   /run/reaper/ns/NAME    the mount namespace (nsfs)
- *   /run/reaper/overlay    the tmpfs: upper/ and work/ of the root, sub/NUMBER/{upper,work} of the
+ *   BASE_DIR               the tmpfs: upper/ and work/ of the root, sub/NUMBER/{upper,work} of the
  *                          other file systems; view/ is empty, only in the group's namespace the
- *                          view is put together there
+ *                          view is put together there. /run/reaper/overlay for the node's group,
+ *                          /run/reaper/groups/KEY/overlay for the others
  *
  * All functions want root, and a process with one thread: they change the mount namespace of the
  * caller and, where not said otherwise, change it back.
@@ -25,9 +26,11 @@
 /* Where a group lives and how large it may become. All strings are borrowed; run_dir is there
  * already (store_layout_prepare). */
 struct mount_group_spec {
-	const char *name;     /* one path component: "node" */
+	const char *name;     /* its key, one path component: "node" */
 	const char *run_dir;  /* "/run/reaper" */
 	const char *ns_dir;   /* "/run/reaper/ns" */
+	const char *dir;      /* "/run/reaper/groups/node": made and removed with the group, and the
+				 files in it, too */
 	const char *base_dir; /* "/run/reaper/overlay": becomes the tmpfs's mount point */
 	uint64_t size_bytes;  /* limit of the tmpfs, not 0; gc and inspect do not look at it */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
@@ -36,8 +39,9 @@ struct mount_group_spec {
 /*
  * Enters the group's mount namespace, making the group first if nobody has. After it the caller's
  * root and working directory are the view's root, still in the namespace of the *group*: it must
- * unshare(CLONE_NEWNS) before it mounts anything. The flock is held until the entering is done, so
- * that mount_group_gc never takes away a group that somebody is about to enter.
+ * unshare(CLONE_NEWNS) before it mounts anything. The flock is held until the entering is done
+ * (shared, unless the group has to be made), so that mount_group_gc never takes away a group that
+ * somebody is about to enter.
  *
  * `proc_fd` is an open /proc in which "self" is the caller. If the view cannot be made, the reason
  * is in `err`, the caller is where it was and everything that was made is gone again.
@@ -57,17 +61,11 @@ struct mount_group_info {
 int mount_group_inspect(
 	const struct mount_group_spec *spec, struct mount_group_info *ret_info, struct err *err);
 
-/*
- * The names of the groups that have a file in `ns_dir`, as a new NULL-terminated vector
- * (strv_free). An empty one (NULL) if the directory is not there.
- */
-int mount_group_list(const char *ns_dir, char ***ret_names, struct err *err);
-
 enum mount_group_gc_result { MOUNT_GROUP_REMOVED = 1, MOUNT_GROUP_IN_USE = 2 };
 
 /*
- * Removes the pin, the tmpfs with everything the workloads wrote, and base_dir; with the last group
- * the self-bind of ns_dir and ns_dir too. run_dir stays. Returns MOUNT_GROUP_REMOVED;
+ * Removes the pin, the tmpfs with everything the workloads wrote, base_dir and dir; with the last
+ * group the self-bind of ns_dir and ns_dir too. run_dir stays. Returns MOUNT_GROUP_REMOVED;
  * MOUNT_GROUP_IN_USE when a process still has the view as its root (nothing was touched then); 0 if
  * there was nothing.
  */

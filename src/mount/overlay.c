@@ -69,13 +69,18 @@ static int append_path(struct buf *b, const char *path)
 	return r;
 }
 
-static int overlay_data(struct buf *b, const char *lower, const char *dir)
+static int overlay_data(struct buf *b, const char *lower, const char *const *masks, const char *dir)
 {
 	int r;
 
 	/* index=off: an upper whose overlay is gone may be used again; metacopy=off: what lies in
 	   upper/ is the whole file */
 	r = buf_append_str(b, "index=off,metacopy=off,lowerdir=");
+	for (; r == 0 && masks && *masks; masks++) {
+		r = append_path(b, *masks);
+		if (r == 0)
+			r = buf_append_str(b, ":");
+	}
 	if (r == 0)
 		r = append_path(b, lower);
 	if (r == 0)
@@ -164,7 +169,8 @@ static unsigned long lower_flags(const char *lower)
 	return flags;
 }
 
-int overlay_mount(const char *lower, const char *dir, const char *target, struct err *err)
+int overlay_mount(const char *lower, const char *const *masks, const char *dir, const char *target,
+	struct err *err)
 {
 	_cleanup_(buf_done) struct buf data = BUF_INIT(3800); /* the kernel's limit is a page */
 	_cleanup_free_ char *upper = NULL;
@@ -176,7 +182,7 @@ int overlay_mount(const char *lower, const char *dir, const char *target, struct
 		return r;
 	r = str_printf(&upper, "%s/upper", dir);
 	if (r == 0)
-		r = overlay_data(&data, lower, dir);
+		r = overlay_data(&data, lower, masks, dir);
 	if (r < 0)
 		return err_sysf(err, -r, "overlay over %s", lower);
 	r = check_upper(upper, err);

@@ -21,11 +21,14 @@ uint64_t overlay_default_inodes(uint64_t size_bytes);
 
 /*
  * Mounts an overlay of directory `lower` (a mount point of the caller's namespace, "/" allowed) on
- * `target`, with DIR/upper and DIR/work; its root gets the owner and mode of `lower`, and the mount
- * the nosuid, nodev and noexec of the lower mount. What the kernel does not take is refused with
- * the file systems' names.
+ * `target`, with DIR/upper and DIR/work. `masks`: directories that lie above `lower` and below the
+ * upper one, the topmost first, NULL-terminated (NULL: none), each on another file system than
+ * `lower` (the kernel answers ELOOP: measured). The root gets the owner and mode of `lower`, and
+ * the mount the nosuid, nodev and noexec of the lower mount. What the kernel does not take is
+ * refused with the file systems' names.
  */
-int overlay_mount(const char *lower, const char *dir, const char *target, struct err *err);
+int overlay_mount(const char *lower, const char *const *masks, const char *dir, const char *target,
+	struct err *err);
 
 /*
  * Puts the whole view together below BASE_DIR/view in the caller's mount namespace (of its own, not

@@ -98,6 +98,9 @@ struct submount_decision submount_decide(const struct mountinfo_entry *e, const 
 		if (submount_is_below(e->point, omitted_dirs[i].dir))
 			return (struct submount_decision) {SUBMOUNT_OMIT, omitted_dirs[i].why};
 	}
+	/* wherever another group has its tmpfs: REAPER_OVERLAY_BASE need not be below /run */
+	if (str_eq(e->fstype, "tmpfs") && e->source && str_eq(e->source, "reaper"))
+		return (struct submount_decision) {SUBMOUNT_OMIT, "another group's own"};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		if (matches(types[i].type, e->fstype))
 			return types[i].decision;

@@ -30,7 +30,7 @@ static int add_layer(struct builder *b, const char *point, const char *target, s
 	r = file_mkdir_p(dir, 0700);
 	if (r < 0)
 		return err_sysf(err, -r, "%s", dir);
-	r = overlay_mount(point, dir, target, err);
+	r = overlay_mount(point, NULL, dir, target, err);
 	if (r < 0) { /* not even an empty directory of a layer that is none */
 		char path[4096];
 
@@ -139,7 +139,7 @@ int overlay_build_view(int proc_fd, const char *base_dir, struct err *err)
 	r = mountinfo_keep_visible(&host, err);
 	if (r < 0)
 		return r;
-	r = overlay_mount("/", base_dir, view_dir, err);
+	r = overlay_mount("/", NULL, base_dir, view_dir, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < host.n; i++) {

@@ -12,12 +12,9 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "conf/settings.h"
-#include "mount/group.h"
+#include "groups/groups.h"
 #include "node/pods.h"
 #include "store/layout.h"
-
-/* The group of all pods: the only one there is while the isolation is `node`. */
-#define NODE_GROUP "node"
 
 static int fail(const struct err *err)
 {
@@ -38,41 +35,17 @@ static int load_layout(struct store_layout *layout, struct err *err)
 	return r;
 }
 
-static struct mount_group_spec spec_of(const struct store_layout *layout, const char *name)
-{
-	return (struct mount_group_spec) {.name = name,
-		.run_dir = layout->root,
-		.ns_dir = layout->ns,
-		.base_dir = layout->overlay};
-}
-
-/* The pinned groups, and the node's even without a pin: its making may have been interrupted. */
-static int group_names(const struct store_layout *layout, char ***ret, struct err *err)
-{
-	_cleanup_strv_ char **names = NULL;
-	int r = mount_group_list(layout->ns, &names, err);
-
-	if (r < 0)
-		return r;
-	for (char **n = names; n && *n; n++) {
-		if (str_eq(*n, NODE_GROUP)) {
-			*ret = TAKE_PTR(names);
-			return 0;
-		}
-	}
-	r = strv_append(&names, NODE_GROUP);
-	if (r < 0)
-		return err_sysf(err, -r, "groups");
-	*ret = TAKE_PTR(names);
-	return 0;
-}
-
-static int put_group(struct json_object *list, const char *name, const char *upper,
-	const struct mount_group_info *info)
+static int put_group(
+	struct json_object *list, const struct store_group *g, const struct mount_group_info *info)
 {
 	struct json_object *o = json_new_object();
+	_cleanup_free_ char *upper = NULL;
 
-	if (json_put_bool(o, "pinned", info->pinned) < 0 ||
+	if (str_printf(&upper, "%s/upper", g->base_dir) < 0 ||
+		json_put_str(o, "scope", store_group_scope_name(g->scope)) < 0 ||
+		json_put_str(o, "namespace", g->ns) < 0 || json_put_str(o, "id", g->id) < 0 ||
+		json_put_str(o, "name", g->name) < 0 || json_put_str(o, "pod", g->pod) < 0 ||
+		json_put_bool(o, "pinned", info->pinned) < 0 ||
 		json_put_bool(o, "mounted", info->mounted) < 0 ||
 		json_put_str(o, "upper", upper) < 0 ||
 		json_put_u64(o, "size_bytes", info->size_bytes) < 0 ||
@@ -83,47 +56,58 @@ static int put_group(struct json_object *list, const char *name, const char *upp
 		json_object_freep(&o);
 		return -ENOMEM;
 	}
-	return json_put_consume(list, name, o);
+	return json_put_consume(list, g->key, o);
 }
 
-static void print_group(const char *name, const char *upper, const struct mount_group_info *info)
+static void print_group(const struct store_group *g, const struct mount_group_info *info)
 {
 	const uint64_t mib = 1 << 20;
 
-	(void)printf("%-16s %8llu MiB of %llu MiB  %8llu files of %llu  %4u processes  %s%s\n",
-		name, (unsigned long long)((info->used_bytes + mib - 1) / mib),
+	(void)printf(
+		"%-16s %8llu MiB of %llu MiB  %8llu files of %llu  %4u processes  %s/upper%s%s%s\n",
+		g->key, (unsigned long long)((info->used_bytes + mib - 1) / mib),
 		(unsigned long long)(info->size_bytes / mib), (unsigned long long)info->used_inodes,
-		(unsigned long long)info->inodes, info->processes, upper,
+		(unsigned long long)info->inodes, info->processes, g->base_dir,
+		g->pod ? "  pod " : "", g->pod ? g->pod : "",
 		info->pinned && info->mounted ? "" : "  (incomplete: overlay gc removes it)");
+}
+
+/* 1: it was there and has been told. */
+static int show_group(const struct cli_args *args, const struct store_layout *layout,
+	const char *key, struct json_object *out, struct err *err)
+{
+	_cleanup_(store_group_done) struct store_group g = STORE_GROUP_INIT;
+	struct mount_group_spec spec;
+	struct mount_group_info info;
+	int r = store_group_load(layout, key, &g, err);
+
+	if (r < 0)
+		return r;
+	spec = groups_mount_spec(layout, &g);
+	r = mount_group_inspect(&spec, &info, err);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && args->json && put_group(out, &g, &info) < 0)
+		r = err_sysf(err, ENOMEM, "group %s", key);
+	if (r == 0 && !args->json)
+		print_group(&g, &info);
+	return r < 0 ? r : 1;
 }
 
 static int list(const struct cli_args *args, const struct store_layout *layout,
 	struct json_object *out, struct err *err)
 {
-	_cleanup_strv_ char **names = NULL;
+	_cleanup_strv_ char **keys = NULL;
 	bool some = false;
-	int r = group_names(layout, &names, err);
+	int r = store_groups_list(layout, &keys, err);
 
-	for (char **n = names; r == 0 && n && *n; n++) {
-		struct mount_group_spec spec = spec_of(layout, *n);
-		struct mount_group_info info;
-
-		r = mount_group_inspect(&spec, &info, err);
-		if (r == -ENOENT) {
-			r = 0;
-			continue;
-		}
-		if (r < 0)
-			break;
-		some = true;
-		if (args->json)
-			r = put_group(out, *n, layout->upper, &info);
-		else
-			print_group(*n, layout->upper, &info);
+	for (char **key = keys; r >= 0 && key && *key; key++) {
+		r = show_group(args, layout, *key, out, err);
+		some |= r > 0;
 	}
-	if (r == 0 && !some && !args->json)
+	if (r >= 0 && !some && !args->json)
 		(void)puts("no overlay: no Reaper pod has run since the last boot or gc");
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int print_object(struct json_object *o)
@@ -172,6 +156,7 @@ static void remove_rest(const struct store_layout *layout)
 		return;
 	remove_cache(layout->seccomp);
 	(void)rmdir(layout->ns);
+	(void)rmdir(layout->groups);
 	(void)rmdir(layout->overlay);
 	(void)rmdir(layout->root);
 }
@@ -179,23 +164,18 @@ static void remove_rest(const struct store_layout *layout)
 static int gc(const struct store_layout *layout, bool all, unsigned *ret_removed,
 	unsigned *ret_used, struct err *err)
 {
-	_cleanup_strv_ char **names = NULL;
-	int r = group_names(layout, &names, err);
+	_cleanup_strv_ char **keys = NULL;
+	int r = store_groups_list(layout, &keys, err);
 
-	for (char **n = names; r >= 0 && n && *n; n++) {
-		struct mount_group_spec spec = spec_of(layout, *n);
-
-		r = mount_group_gc(&spec, err);
-		if (r == -ENOENT)
-			r = 0;
+	for (char **key = keys; r >= 0 && key && *key; key++) {
+		r = groups_remove(layout, *key, err);
 		*ret_removed += r == MOUNT_GROUP_REMOVED;
 		*ret_used += r == MOUNT_GROUP_IN_USE;
 		if (all && r == MOUNT_GROUP_IN_USE)
 			(void)fprintf(stderr,
 				"reaperctl: overlay gc: %s is in use; end its pods first "
-				"(reaperctl "
-				"overlay list)\n",
-				*n);
+				"(reaperctl overlay list)\n",
+				*key);
 	}
 	if (r >= 0 && all && *ret_used == 0)
 		remove_rest(layout);

@@ -1,1 +1,1 @@
-reaper_room(node DEPS base conf store cgroup mount toml)
+reaper_room(node DEPS base conf store groups cgroup mount toml)

@@ -7,15 +7,6 @@
 #define INVALID(err, ...)     err_setf(err, ERR_INVALID, EINVAL, __VA_ARGS__)
 #define UNSUPPORTED(err, ...) err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP, __VA_ARGS__)
 
-static bool strv_has(char *const *v, const char *s)
-{
-	for (; v && *v; v++) {
-		if (str_eq(*v, s))
-			return true;
-	}
-	return false;
-}
-
 /* ---- process ---- */
 
 static int check_command(const struct oci_process *p, struct err *err)

@@ -133,7 +133,8 @@ static int step_make_cgroup(struct init *in, struct err *err)
 
 static int step_load(struct init *in, struct err *err)
 {
-	int r = load_bundle(&in->loaded, in->args->bundle, in->env, err);
+	int r = load_bundle(
+		&in->loaded, in->args->bundle, in->args->ns, in->args->id, in->env, err);
 
 	if (r == 0 && in->args->exec_id)
 		r = load_exec_process(&in->loaded, INIT_FD_PROCESS, err);
@@ -277,10 +278,18 @@ static int step_namespaces(struct init *in, struct err *err)
 
 static int step_enter_view(struct init *in, struct err *err)
 {
+	_cleanup_close_ int groups = -EBADF;
 	int r = store_layout_prepare(&in->loaded.layout, err);
 
+	if (r < 0)
+		return r;
+	groups = open(in->loaded.layout.groups, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (groups < 0)
+		return err_sysf(err, errno, "%s", in->loaded.layout.groups);
+	r = mount_group_enter(&in->plan.group, in->proc_fd, err);
+	/* from here on nobody takes it away */
 	if (r == 0)
-		r = mount_group_enter(&in->plan.group, in->proc_fd, err);
+		r = store_group_record(groups, &in->loaded.group, err);
 	if (r == 0 && unshare(CLONE_NEWNS) < 0)
 		r = err_sysf(err, errno, "a mount namespace of the container's own");
 	return r;

@@ -5,6 +5,7 @@
 #include <sys/sysinfo.h>
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "groups/groups.h"
 #include "store/record.h"
 
 int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
@@ -23,13 +24,23 @@ int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
 	if (r < 0)
 		return r;
 	r = cgroup_from_strv(record.cgroups, &l->cgroup, err);
+	l->view = TAKE_PTR(record.view);
 	l->unit = TAKE_PTR(record.unit);
 	l->slice = TAKE_PTR(record.slice);
 	store_record_done(&record);
 	return r;
 }
 
-int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct err *err)
+/* As the shim has found, which is in the host's pid namespace; init is in the container's. */
+static bool is_powerful(const struct loaded *l)
+{
+	if (l->view)
+		return store_group_is_separate(l->view);
+	return groups_is_powerful(&l->spec, &l->settings);
+}
+
+int load_bundle(struct loaded *l, const char *bundle, const char *ns, const char *id,
+	char *const *env, struct err *err)
 {
 	int r = oci_spec_load(bundle, &l->spec, err);
 
@@ -38,6 +49,9 @@ int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct e
 			NULL, env, l->spec.annotations.v, l->spec.annotations.n, &l->settings, err);
 	if (r == 0)
 		r = store_layout_init(&l->layout, NULL, l->settings.overlay_base, err);
+	if (r == 0)
+		r = groups_choose(
+			&l->spec, &l->settings, &l->layout, ns, id, is_powerful(l), &l->group, err);
 	if (r == 0)
 		r = cgroup_host_detect(&l->cgroup_host, err);
 	return r;
@@ -85,11 +99,13 @@ void loaded_done(struct loaded *l)
 	oci_process_done(&l->exec);
 	identity_done(&l->identity);
 	settings_done(&l->settings);
+	store_group_done(&l->group);
 	store_layout_done(&l->layout);
 	cgroup_done(&l->cgroup);
+	free(l->view);
 	free(l->unit);
 	free(l->slice);
-	l->unit = l->slice = NULL;
+	l->view = l->unit = l->slice = NULL;
 	cgroup_host_done(&l->cgroup_host);
 	l->is_exec = l->has_identity = false;
 }
@@ -103,6 +119,7 @@ int load_plan_input(
 		.identity = l->has_identity ? &l->identity : NULL,
 		.settings = &l->settings,
 		.layout = &l->layout,
+		.group = &l->group,
 		.cgroup = &l->cgroup,
 		.cgroup_host = &l->cgroup_host,
 		.nodes_dead = nodes_dead,

@@ -8,6 +8,7 @@
 #include "oci/spec.h"
 #include "runtime/identity.h"
 #include "runtime/plan.h"
+#include "store/group.h"
 #include "store/layout.h"
 
 struct loaded {
@@ -16,10 +17,12 @@ struct loaded {
 	struct oci_process exec; /* is_exec only */
 	struct settings settings;
 	struct store_layout layout;
-	struct cgroup cgroup; /* no directories when the bundle has no record */
+	struct store_group group; /* whose view it gets */
+	struct cgroup cgroup;     /* no directories when the bundle has no record */
 	struct cgroup_host cgroup_host;
 	bool has_identity;        /* the annotation reaper.runtime/user is there */
 	struct identity identity; /* has_identity only */
+	char *view;               /* key of the group that its record names */
 	char *unit, *slice;       /* the scope that it is in, NULL: none */
 };
 
@@ -34,8 +37,12 @@ struct loaded {
  */
 int load_cgroup(struct loaded *l, const char *bundle, struct err *err);
 
-/* config.json, reaper.conf with environment and annotations, the places, the host's hierarchies. */
-int load_bundle(struct loaded *l, const char *bundle, char *const *env, struct err *err);
+/*
+ * config.json, reaper.conf with environment and annotations, the places, the group, the host's
+ * hierarchies. `ns`, `id`: containerd's namespace and the container's id.
+ */
+int load_bundle(struct loaded *l, const char *bundle, const char *ns, const char *id,
+	char *const *env, struct err *err);
 
 /*
  * The user that an annotation names, if one does: looked up on the node and kept in the bundle, or,

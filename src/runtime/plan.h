@@ -22,6 +22,7 @@
 #include "oci/spec.h"
 #include "resources/resources.h"
 #include "runtime/identity.h"
+#include "store/group.h"
 #include "store/layout.h"
 
 /* All borrowed; the plan points into them and must not outlive them. */
@@ -32,6 +33,7 @@ struct plan_input {
 	const struct identity *identity; /* the user that an annotation names; NULL: none does */
 	const struct settings *settings;
 	const struct store_layout *layout;
+	const struct store_group *group;
 	const struct cgroup *cgroup; /* the container's, from its record */
 	const struct cgroup_host *cgroup_host;
 	uint64_t caps_available; /* confine_caps_available */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "groups/groups.h"
 #include "runtime/plan.h"
 
 /* What the walk over the spec's mounts has seen. */
@@ -503,14 +504,9 @@ static int add_restrictions(struct mounts_builder *b)
 
 static void plan_group(const struct plan_input *in, struct plan *plan)
 {
-	plan->group = (struct mount_group_spec) {
-		.name = "node",
-		.run_dir = in->layout->root,
-		.ns_dir = in->layout->ns,
-		.base_dir = in->layout->overlay,
-		.size_bytes = setting_size_bytes(&in->settings->upper_size, in->memory_bytes),
-		.inodes = in->settings->upper_inodes,
-	};
+	plan->group = groups_mount_spec(in->layout, in->group);
+	plan->group.size_bytes = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
+	plan->group.inodes = in->settings->upper_inodes;
 }
 
 int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)

@@ -16,6 +16,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/kill.h"
+#include "groups/groups.h"
 #include "oci/init_contract.h"
 #include "runtime/console.h"
 #include "runtime/load.h"
@@ -112,6 +113,7 @@ static int write_record(struct run *run, struct err *err)
 	record.id = (char *)run->id; /* borrowed for the call */
 	record.ns = (char *)run->ns;
 	record.group = (char *)run->id;
+	record.view = run->loaded.group.key;
 	record.runtime_version = (char *)REAPER_VERSION;
 	record.init_pid = run->child.pid;
 	record.init_start_ticks = run->child.start_ticks;
@@ -342,6 +344,10 @@ static int clean_up(struct run *run, struct err *err)
 		r = cgroup_kill_and_remove(&run->loaded.cgroup, clock_boot_usec() + END_USEC, err);
 	if (run->recorded)
 		(void)unlinkat(run->bundle_fd, IDENTITY_FILE, 0);
+	if (r == 0 && run->loaded.group.key && store_group_is_of_pod(run->loaded.group.key)) {
+		r = groups_remove(&run->loaded.layout, run->loaded.group.key, err);
+		r = r > 0 ? 0 : r;
+	}
 	if (run->recorded && r == 0 && unlinkat(run->bundle_fd, STORE_RECORD_NAME, 0) < 0 &&
 		errno != ENOENT)
 		r = err_sysf(err, errno, "%s/%s", run->bundle, STORE_RECORD_NAME);
@@ -364,7 +370,7 @@ static int prepare(struct run *run, const struct run_args *args, char *const *en
 	int r = open_bundle(run, args, err);
 
 	if (r == 0)
-		r = load_bundle(&run->loaded, run->bundle, env, err);
+		r = load_bundle(&run->loaded, run->bundle, run->ns, run->id, env, err);
 	for (size_t i = 0;
 		r == 0 && run->loaded.settings.warnings && run->loaded.settings.warnings[i]; i++)
 		run->note(run->loaded.settings.warnings[i]);

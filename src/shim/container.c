@@ -14,6 +14,7 @@
 #include "cgroup/freeze.h"
 #include "cgroup/kill.h"
 #include "conf/settings.h"
+#include "groups/groups.h"
 #include "shim/answers.h"
 #include "shim/container_end.h"
 #include "shim/container_hooks.h"
@@ -53,6 +54,7 @@ struct container *container_free(struct container *c)
 	free(c->id);
 	free(c->bundle);
 	free(c->group);
+	free(c->view);
 	free(c->unit);
 	free(c->slice);
 	free(c);
@@ -207,6 +209,25 @@ static int spawn_init(struct container *c, const struct oci_spec *spec, unsigned
 	return spawn_runtime(&c->cgroup, &child, ret_proc, ret_control, err);
 }
 
+/* Which group it belongs to, for its record and for the pod's end. */
+static int choose_view(struct container *c, const struct oci_spec *spec,
+	const struct settings *settings, struct err *err)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	_cleanup_(store_group_done) struct store_group group = STORE_GROUP_INIT;
+	int r = store_layout_init(&layout, NULL, settings->overlay_base, err);
+
+	if (r == 0)
+		r = groups_choose(spec, settings, &layout, c->shim->ns, c->id,
+			groups_is_powerful(spec, settings), &group, err);
+	if (r < 0)
+		return r;
+	c->view = TAKE_PTR(group.key);
+	if (!store_group_is_of_pod(c->view) || strv_has(c->shim->views, c->view))
+		return 0;
+	return strv_append(&c->shim->views, c->view) < 0 ? err_sysf(err, ENOMEM, "container") : 0;
+}
+
 static int load_settings(
 	struct container *c, const struct oci_spec *spec, unsigned *ret_host, struct err *err)
 {
@@ -222,7 +243,7 @@ static int load_settings(
 		log_open(c->shim->log_fd, settings.log_level, SHIM_LOG_NAME);
 	*ret_host = settings.host_namespaces;
 	c->exit_grace_ms = settings.exit_grace_ms;
-	return 0;
+	return c->type == OCI_TYPE_SANDBOX ? 0 : choose_view(c, spec, &settings, err);
 }
 
 /* Everything between an empty struct and a child that prepares itself. What is half done on error

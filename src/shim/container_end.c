@@ -43,6 +43,7 @@ int container_record(const struct container *c, struct err *err)
 	record.id = c->id; /* borrowed for the call: the record is written, not kept */
 	record.ns = c->shim->ns;
 	record.group = c->group;
+	record.view = c->view;
 	record.runtime_version = (char *)REAPER_VERSION;
 	record.sandbox = c->type == OCI_TYPE_SANDBOX;
 	record.own_pidns = c->pidns_own;

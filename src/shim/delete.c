@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cgroup/freeze.h"
 #include "cgroup/kill.h"
+#include "groups/groups.h"
 #include "oci/spec.h"
 #include "proto/task.pb-c.h"
 #include "shim/actions.h"
@@ -105,6 +106,20 @@ static void remove_socket(int bundle)
 		socket_remove_stale(address + strlen("unix://"));
 }
 
+/* The group that goes with the pod. One that another container of it still uses is left to that
+ * one's delete. */
+static void remove_view(const struct shim_options *opts, const struct store_record *record)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	struct err err = ERR_INIT;
+
+	if (!record->view || !store_group_is_of_pod(record->view))
+		return;
+	if (store_layout_init(&layout, NULL, NULL, &err) < 0 ||
+		groups_remove(&layout, record->view, &err) < 0)
+		complain(opts, &err);
+}
+
 static int answer(const struct store_record *record)
 {
 	Task__DeleteResponse response = TASK__DELETE_RESPONSE__INIT;
@@ -157,6 +172,7 @@ int action_delete(const struct shim_options *opts)
 	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
 		complain(opts, &err);
+	remove_view(opts, &record);
 	if (bundle >= 0)
 		remove_socket(bundle);
 	return answer(&record) < 0 ? 1 : 0;

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "groups/groups.h"
 #include "shim/container.h"
 #include "shim/runtime_client.h"
 #include "shim/task_service.h"
@@ -288,6 +289,19 @@ static int set_up(struct shim *shim, const struct shim_params *params, struct er
 	return ttrpc_server_new(&shim->loop, params->listener, &config, &shim->server, err);
 }
 
+/* What goes with the pod. While another container lives in one, its `delete` is still to come. */
+static void remove_views(const struct shim *shim)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	struct err err = ERR_INIT;
+	int r = shim->views ? store_layout_init(&layout, NULL, NULL, &err) : 0;
+
+	for (char **key = shim->views; r >= 0 && key && *key; key++)
+		r = groups_remove(&layout, *key, &err);
+	if (r < 0)
+		log_error("removing the view of the pod: %s", err.text);
+}
+
 static void tear_down(struct shim *shim)
 {
 	shim->server = ttrpc_server_free(shim->server);
@@ -301,6 +315,7 @@ static void tear_down(struct shim *shim)
 	cgroup_host_done(&shim->cgroup_host);
 	fd_close(&shim->runtime_fd);
 	fd_close(&shim->log_fd);
+	shim->views = strv_free(shim->views);
 	free(shim->ns);
 	free(shim->socket_path);
 }
@@ -325,6 +340,7 @@ int shim_serve(const struct shim_params *params)
 		log_debug("shim for %s serves at %s", params->id, params->socket_path);
 		(void)shim_reserve(&shim, params->id);
 		r = event_loop_run(&shim.loop);
+		remove_views(&shim);
 	}
 	tear_down(&shim);
 	return r < 0 ? 1 : r;

@@ -27,6 +27,7 @@ struct shim {
 	int runtime_fd; /* reaper-runtime as it was at our birth; -EBADF: `runtime_error` says why
 			 */
 	struct err runtime_error;
+	char **views;              /* keys of groups that go with this pod */
 	struct list containers;    /* those being deleted included */
 	struct container *sandbox; /* made by CreateSandbox: not a task (sandbox_service.h) */
 	struct list sandbox_stops; /* StopSandbox calls that wait for its end */

@@ -12,8 +12,6 @@
 #include "base/macro.h"
 #include "base/str.h"
 
-enum { KEY_MAX = 200 };
-
 /* Absolute, and the same path however it is walked: no empty, "." or ".." parts. */
 static bool is_plain_path(const char *path)
 {
@@ -53,6 +51,8 @@ int store_layout_init(struct store_layout *ret_layout, const char *root, const c
 	if (r == 0)
 		r = join(&l.ns, root, "ns");
 	if (r == 0)
+		r = join(&l.groups, root, "groups");
+	if (r == 0)
 		r = join(&l.seccomp, root, "seccomp");
 	if (r == 0)
 		r = overlay_base ? str_dup(&l.overlay, overlay_base)
@@ -73,6 +73,7 @@ void store_layout_done(struct store_layout *layout)
 		return;
 	free(layout->root);
 	free(layout->ns);
+	free(layout->groups);
 	free(layout->seccomp);
 	free(layout->overlay);
 	free(layout->upper);
@@ -114,6 +115,7 @@ int store_layout_prepare(const struct store_layout *layout, struct err *err)
 	} table[] = {
 		{offsetof(struct store_layout, root), 0700},
 		{offsetof(struct store_layout, ns), 0700},
+		{offsetof(struct store_layout, groups), 0700},
 		{offsetof(struct store_layout, seccomp), 0700},
 		{offsetof(struct store_layout, overlay), 0700},
 	};
@@ -143,11 +145,11 @@ int store_ns_path(
 				      "0123456789._-";
 	size_t len = strlen(key);
 
-	if (len == 0 || len > KEY_MAX || key[0] == '.' || strspn(key, allowed) != len)
+	if (len == 0 || len > STORE_KEY_MAX || key[0] == '.' || strspn(key, allowed) != len)
 		return err_setf(err, ERR_INVALID, EINVAL,
 			"group key \"%.80s\": must be 1 to %d letters, digits, '.', '_' and '-', "
 			"not beginning with '.'",
-			key, KEY_MAX);
+			key, STORE_KEY_MAX);
 	if (join(ret_path, layout->ns, key) < 0)
 		return err_sysf(err, ENOMEM, "%s", key);
 	return 0;

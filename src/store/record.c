@@ -90,6 +90,7 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 	r |= json_put_str(o, "id", record->id);
 	r |= json_put_str(o, "namespace", record->ns);
 	r |= json_put_str(o, "group", record->group);
+	r |= json_put_str(o, "view", record->view);
 	r |= json_put_str(o, "runtimeVersion", record->runtime_version);
 	r |= json_put_bool(o, "sandbox", record->sandbox);
 	r |= json_put_bool(o, "ownPidNamespace", record->own_pidns);
@@ -228,6 +229,7 @@ int store_record_parse(
 	(void)note(&rd, json_get_str(&root, "id", &rec.id, &rd.now));
 	(void)note(&rd, json_get_str(&root, "namespace", &rec.ns, &rd.now));
 	(void)note(&rd, json_get_str(&root, "group", &rec.group, &rd.now));
+	(void)note(&rd, json_get_str(&root, "view", &rec.view, &rd.now));
 	(void)note(&rd, json_get_str(&root, "runtimeVersion", &rec.runtime_version, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "sandbox", &rec.sandbox, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "ownPidNamespace", &rec.own_pidns, &rd.now));
@@ -271,6 +273,7 @@ void store_record_done(struct store_record *record)
 	free(record->id);
 	free(record->ns);
 	free(record->group);
+	free(record->view);
 	free(record->runtime_version);
 	(void)strv_free(record->cgroups);
 	free(record->unit);

@@ -47,6 +47,9 @@ Test(conf_settings, has_defaults_that_say_so)
 	cr_assert_eq(settings_load("/nowhere", NULL, NULL, 0, &s, &err), 0, "%s", err.text);
 	cr_assert_str_eq(s.overlay_base, "/run/reaper/overlay");
 	cr_assert_eq(s.isolation, OVERLAY_NODE);
+	cr_assert_eq(s.trust, OVERLAY_TRUST_SHARED);
+	cr_assert_eq(s.mounts, MOUNTS_BY_SCOPE);
+	cr_assert_null(s.overlay_name);
 	cr_assert_eq(s.upper_size.percent, 10);
 	cr_assert_eq(s.upper_inodes, 0);
 	cr_assert_eq(s.n_run_paths, 7);
@@ -133,10 +136,8 @@ Test(conf_settings, names_key_value_and_what_is_allowed)
 			"REAPER_OVERLAY_ISOLATION: \"\": must be node, namespace or pod"},
 		{"REAPER_OVERLAY_ISOLATION=Node",
 			"REAPER_OVERLAY_ISOLATION: \"Node\": must be node, namespace or pod"},
-		{"REAPER_OVERLAY_ISOLATION=pod", "REAPER_OVERLAY_ISOLATION: \"pod\": this version "
-						 "has only the scope \"node\""},
-		{"REAPER_OVERLAY_ISOLATION=namespace", "REAPER_OVERLAY_ISOLATION: \"namespace\": "
-						       "this version has only the scope \"node\""},
+		{"REAPER_OVERLAY_TRUST=none",
+			"REAPER_OVERLAY_TRUST: \"none\": must be shared or separate"},
 		{"REAPER_UPPER_SIZE=91%", "REAPER_UPPER_SIZE: \"91%\": must be bytes with K, M, G "
 					  "or T (at least 1M), or 1% to 90% of the memory"},
 		{"REAPER_UPPER_SIZE=0%", "REAPER_UPPER_SIZE: \"0%\": must be bytes with K, M, G or "

@@ -20,6 +20,7 @@ static const struct mount_group_spec spec = {
 	.name = "node",
 	.run_dir = DIR_NAME,
 	.ns_dir = DIR_NAME "/ns",
+	.dir = DIR_NAME "/node",
 	.base_dir = DIR_NAME "/overlay",
 	.size_bytes = 16 << 20,
 };
@@ -105,7 +106,6 @@ Test(mount_group, writes_are_seen_by_the_next_and_never_reach_the_host)
 {
 	struct mount_group_info info;
 	struct err err = ERR_INIT;
-	char **names = NULL;
 
 	own_namespace();
 	cr_assert_eq(in_view(write_file), 0);
@@ -119,10 +119,6 @@ Test(mount_group, writes_are_seen_by_the_next_and_never_reach_the_host)
 	cr_expect_eq(info.size_bytes, spec.size_bytes);
 	cr_expect_eq(info.inodes, 16384U);
 	cr_expect_eq(info.processes, 0U);
-	cr_assert_eq(mount_group_list(spec.ns_dir, &names, &err), 0);
-	cr_assert_eq(strv_len(names), 1U);
-	cr_expect_str_eq(names[0], "node");
-	strv_free(names);
 }
 
 static int count_entries(const char *path)

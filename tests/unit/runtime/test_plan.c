@@ -11,6 +11,7 @@
 static struct oci_spec spec = OCI_SPEC_INIT;
 static struct settings settings = SETTINGS_INIT;
 static struct store_layout layout = STORE_LAYOUT_INIT;
+static struct store_group group = STORE_GROUP_INIT;
 static struct cgroup cgroup = CGROUP_INIT;
 static struct cgroup_host host = CGROUP_HOST_INIT;
 static struct plan plan = PLAN_INIT;
@@ -22,6 +23,7 @@ static void teardown(void)
 	plan_done(&plan);
 	oci_spec_done(&spec);
 	settings_done(&settings);
+	store_group_done(&group);
 	store_layout_done(&layout);
 }
 
@@ -33,6 +35,7 @@ static int make(const struct bundle *b, bool nodes_dead, struct err *err)
 		.spec = &spec,
 		.settings = &settings,
 		.layout = &layout,
+		.group = &group,
 		.cgroup = &cgroup,
 		.cgroup_host = &host,
 		.caps_available = all_caps,
@@ -108,6 +111,7 @@ Test(runtime_plan, a_spec_without_mounts_still_has_private_trees)
 	in = (struct plan_input) {.spec = &spec,
 		.settings = &settings,
 		.layout = &layout,
+		.group = &group,
 		.cgroup = &cgroup,
 		.cgroup_host = &host,
 		.caps_available = all_caps,

@@ -1,0 +1,38 @@
+/*
+ * Which group a container belongs to: the pod's annotations and the node's settings become a
+ * store_group. The shim asks to record it, the runtime to enter it. And the end of a group, for all
+ * three programs.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "conf/settings.h"
+#include "mount/group.h"
+#include "oci/spec.h"
+#include "store/group.h"
+
+/*
+ * Whether a container has more rights than most: more than containerd's default capabilities, or
+ * the pid namespace of the host. For who is in the host's itself.
+ */
+bool groups_is_powerful(const struct oci_spec *spec, const struct settings *settings);
+
+/*
+ * Chooses by scope (REAPER_OVERLAY_ISOLATION), name (annotation overlay-name) and trust
+ * (REAPER_OVERLAY_TRUST) and fills all of *ret_group. `ns`, `id`: containerd's namespace and the
+ * container's id. A container that is in no Kubernetes namespace (ctr) has a group of its own in
+ * the scope `namespace`. `powerful`: see above. Pure.
+ */
+int groups_choose(const struct oci_spec *spec, const struct settings *settings,
+	const struct store_layout *layout, const char *ns, const char *id, bool powerful,
+	struct store_group *ret_group, struct err *err);
+
+/* Whether what the container mounts while it runs is to appear in the rest of its group. */
+bool groups_share_mounts(const struct settings *settings, const struct store_group *group);
+
+/* What mount/ needs to know of it. Everything is borrowed; sizes are left 0. */
+struct mount_group_spec groups_mount_spec(
+	const struct store_layout *layout, const struct store_group *group);
+
+/* mount_group_gc for the group of this key, in the places that its record names. */
+int groups_remove(const struct store_layout *layout, const char *key, struct err *err);

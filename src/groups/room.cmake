@@ -1,0 +1,1 @@
+reaper_room(groups DEPS base oci conf store mount)
