@@ -5,6 +5,7 @@
 #include "node/check.h"
 #include "node/cli.h"
 #include "node/cli_doc.h"
+#include "node/conf_doc.h"
 #include "node/containerd.h"
 #include "node/image.h"
 #include "node/overlay.h"
@@ -95,6 +96,7 @@ static int print_bash(const struct cli_args *args);
 static int print_zsh(const struct cli_args *args);
 static int print_fish(const struct cli_args *args);
 static int print_man(const struct cli_args *args);
+static int print_configuration(const struct cli_args *args);
 
 static const struct cli_command commands[] = {
 	{"containerd", "plan", OPTS_WHERE | OPTS_HOW | OPT_DIFF | OPT_FORCE | OPT_NO_RESTART,
@@ -141,6 +143,8 @@ static const struct cli_command commands[] = {
 	{"completion", "zsh", 0, print_zsh, "Writes the completion for zsh", NULL},
 	{"completion", "fish", 0, print_fish, "Writes the completion for fish", NULL},
 	{NULL, "man", 0, print_man, "Writes the man page", .hidden = true},
+	{NULL, "configuration", 0, print_configuration,
+		"Writes the page about settings and annotations", .hidden = true},
 };
 
 static const struct cli cli = {
@@ -186,6 +190,13 @@ static int print_man(const struct cli_args *args)
 
 	(void)args;
 	cli_print_man(&cli, "2026-11-28", tail, stdout);
+	return 0;
+}
+
+static int print_configuration(const struct cli_args *args)
+{
+	(void)args;
+	conf_print_doc(stdout);
 	return 0;
 }
 

@@ -64,6 +64,17 @@ static int apply_overlay_name(struct settings *s, const char *value, const char 
 	return str_dup(&s->overlay_name, value);
 }
 
+static int apply_dns_mode(struct settings *s, const char *value, const char **ret_why)
+{
+	int r = value_parse_dns_mode(value, &s->dns_mode);
+
+	(void)ret_why;
+	if (r == 0)
+		s->origin[SETTING_DNS_MODE] =
+			(struct setting_origin) {.source = SETTING_ANNOTATION};
+	return r;
+}
+
 static int apply_mounts(struct settings *s, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -95,7 +106,9 @@ static const struct row table[] = {
 		 "(default: shared if REAPER_OVERLAY_ISOLATION is node, else private)."},
 		apply_mounts},
 	{{CONF_ANNOTATION_PREFIX "upper-size", NULL, "How much the pod's group may write."}, NULL},
-	{{CONF_ANNOTATION_PREFIX "dns-mode", NULL, "Whose resolver configuration is seen."}, NULL},
+	{{CONF_ANNOTATION_PREFIX "dns-mode", "kubernetes (or k8s), or host",
+		 "Whose /etc/resolv.conf the pod sees, as REAPER_DNS_MODE for the node."},
+		apply_dns_mode},
 };
 
 const struct conf_annotation_info *conf_annotation_info(size_t i)
@@ -112,6 +125,14 @@ static int apply_one(struct settings *s, const struct json_pair *a, struct err *
 	for (size_t i = 0; i < ARRAY_LEN(table) && !row; i++) {
 		if (str_eq(table[i].info.name, a->key))
 			row = &table[i];
+	}
+	if (!s->annotations) {
+		char where[256];
+
+		return err_setf(err, ERR_PERMISSION, EPERM,
+			"annotation %.100s: this node takes no annotations "
+			"(REAPER_ANNOTATIONS_ENABLED, %s): remove it",
+			a->key, settings_origin(s, SETTING_ANNOTATIONS, where, sizeof(where)));
 	}
 	if (!row)
 		return err_setf(err, ERR_INVALID, EINVAL,

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/str.h"
 #include "conf/annotations.h"
+#include "conf/former.h"
 #include "conf/value.h"
 
 enum { VALUE_TEXT_MAX = 64 << 10 };
@@ -37,10 +38,19 @@ static const struct setting_info infos[_SETTING_MAX] = {
 		"adds the list to the default",
 		"What of the host's /run appears in the workloads' private /run, if it exists.",
 		SETTING_AT_CONTAINER},
+	[SETTING_DNS_MODE] = {"REAPER_DNS_MODE", "kubernetes", "kubernetes (or k8s), or host",
+		"Whose /etc/resolv.conf workloads see: the one that follows from the pod's "
+		"dnsPolicy, or the host's.",
+		SETTING_AT_CONTAINER},
 	[SETTING_HOST_NAMESPACES] = {"REAPER_HOST_NAMESPACES", "none",
 		"none, or a list of pid, ipc, uts and net",
 		"Namespaces in which all pods get the host's, whatever they ask for.",
 		SETTING_AT_POD},
+	[SETTING_ANNOTATIONS] = {"REAPER_ANNOTATIONS_ENABLED", "true",
+		"true or false (also yes, no, on, off, 1, 0)",
+		"Whether pods may have reaper.runtime/ annotations; if not, one that has any is "
+		"refused.",
+		SETTING_AT_CONTAINER},
 	[SETTING_CONTAINERD_MERGE] = {"REAPER_CONTAINERD_MERGE", "auto", "auto or no",
 		"Whether installing the package adds the runtime to containerd's configuration.",
 		SETTING_AT_COMMAND},
@@ -110,6 +120,27 @@ static int find_key(const char *name)
 	return -ENOENT;
 }
 
+/* A key that is none of ours: a warning, or a refusal. */
+static int other_key(
+	struct settings *s, const char *name, const char *value, const char *where, struct err *err)
+{
+	const struct conf_former_info *former = conf_former_find(name);
+	int r;
+
+	if (former && former->refused && former->accepted && str_eq(former->accepted, value))
+		return 0;
+	if (former && former->refused)
+		return err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP,
+			"%s: %s: \"%.80s\": not in this version: %s", where, name, value,
+			former->instead);
+	if (former)
+		r = strv_appendf(&s->warnings, "%s: %s: without effect in this version: %s", where,
+			name, former->instead);
+	else
+		r = strv_appendf(&s->warnings, "%s: %.80s: unknown key, ignoring", where, name);
+	return r < 0 ? err_sysf(err, ENOMEM, "%s", where) : 0;
+}
+
 static int apply_file(struct settings *s, const struct reaper_conf *conf, struct err *err)
 {
 	for (size_t i = 0; i < conf->n; i++) {
@@ -122,11 +153,8 @@ static int apply_file(struct settings *s, const struct reaper_conf *conf, struct
 			return err_sysf(err, ENOMEM, "%s", conf->path);
 		if (key >= 0)
 			r = set(s, (enum setting_key)key, e->value, origin, where, err);
-		else if (strv_appendf(&s->warnings, "%s: %.80s: unknown key, ignoring", where,
-				 e->key) < 0)
-			r = err_sysf(err, ENOMEM, "%s", conf->path);
 		else
-			r = 0;
+			r = other_key(s, e->key, e->value, where, err);
 		if (r < 0)
 			return r;
 	}
@@ -144,6 +172,13 @@ static int apply_environment(struct settings *s, char *const *env, struct err *e
 		r = set(s, (enum setting_key)i, value,
 			(struct setting_origin) {.source = SETTING_ENVIRONMENT}, "environment",
 			err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; env && conf_former_info(i); i++) {
+		const char *name = conf_former_info(i)->name, *value = strv_env_get(env, name);
+		int r = value ? other_key(s, name, value, "environment", err) : 0;
+
 		if (r < 0)
 			return r;
 	}

@@ -26,6 +26,12 @@ enum overlay_trust { OVERLAY_TRUST_SHARED, OVERLAY_TRUST_SEPARATE };
 /* Whether what a container mounts while it runs appears in the other containers of its group. */
 enum mounts_reach { MOUNTS_BY_SCOPE, MOUNTS_SHARED, MOUNTS_PRIVATE };
 
+/* Whose resolver configuration a container sees at /etc/resolv.conf. */
+enum dns_mode {
+	DNS_KUBERNETES, /* what the pod's dnsPolicy says: the file that kubelet mounts */
+	DNS_HOST,       /* the host's */
+};
+
 enum { SETTING_OVERLAY_NAME_MAX = 253 };
 
 /* Namespaces that a site may force to be the host's for all pods. */
@@ -59,7 +65,9 @@ enum setting_key {
 	SETTING_UPPER_SIZE,
 	SETTING_UPPER_INODES,
 	SETTING_RUN_PATHS,
+	SETTING_DNS_MODE,
 	SETTING_HOST_NAMESPACES,
+	SETTING_ANNOTATIONS,
 	SETTING_CONTAINERD_MERGE,
 	SETTING_LOG_LEVEL,
 	SETTING_EXIT_GRACE,
@@ -91,7 +99,9 @@ struct settings {
 	uint64_t upper_inodes; /* 0: mount/ derives it from the size */
 	struct setting_path *run_paths;
 	size_t n_run_paths;
+	enum dns_mode dns_mode;
 	unsigned host_namespaces; /* HOST_NS_… */
+	bool annotations;         /* false: a pod that has some is refused */
 	enum containerd_merge containerd_merge;
 	enum log_level log_level;
 	uint64_t exit_grace_ms;
@@ -99,7 +109,7 @@ struct settings {
 
 	char *path; /* the file that was read, for settings_origin */
 	struct setting_origin origin[_SETTING_MAX];
-	char **warnings; /* unknown keys: "PATH:LINE: …"; the caller logs them */
+	char **warnings; /* unknown and former keys: "PATH:LINE: …"; the caller logs them */
 };
 
 #define SETTINGS_INIT                 \

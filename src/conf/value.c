@@ -19,6 +19,8 @@ static const char *const trust_words[] = {
 	[OVERLAY_TRUST_SHARED] = "shared", [OVERLAY_TRUST_SEPARATE] = "separate", NULL};
 static const char *const merge_words[] = {
 	[CONTAINERD_MERGE_AUTO] = "auto", [CONTAINERD_MERGE_NO] = "no", NULL};
+static const char *const dns_words[] = {
+	[DNS_KUBERNETES] = "kubernetes", [DNS_HOST] = "host", "k8s", NULL};
 static const char *const level_words[] = {[LOG_LEVEL_ERROR] = "error",
 	[LOG_LEVEL_WARN] = "warn",
 	[LOG_LEVEL_INFO] = "info",
@@ -79,6 +81,38 @@ static int parse_merge(struct settings *s, const char *text, const char **ret_wh
 static int format_merge(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, merge_words[s->containerd_merge]);
+}
+
+int value_parse_dns_mode(const char *text, enum dns_mode *ret_mode)
+{
+	int word = find_word(dns_words, text);
+
+	if (word < 0)
+		return word;
+	*ret_mode = str_eq(text, "host") ? DNS_HOST : DNS_KUBERNETES;
+	return 0;
+}
+
+static int parse_dns_mode(struct settings *s, const char *text, const char **ret_why)
+{
+	(void)ret_why;
+	return value_parse_dns_mode(text, &s->dns_mode);
+}
+
+static int format_dns_mode(const struct settings *s, struct buf *b)
+{
+	return buf_append_str(b, dns_words[s->dns_mode]);
+}
+
+static int parse_annotations(struct settings *s, const char *text, const char **ret_why)
+{
+	(void)ret_why;
+	return num_parse_bool(text, &s->annotations);
+}
+
+static int format_annotations(const struct settings *s, struct buf *b)
+{
+	return buf_append_str(b, s->annotations ? "true" : "false");
 }
 
 static int parse_level(struct settings *s, const char *text, const char **ret_why)
@@ -352,6 +386,8 @@ const struct value_type value_types[_SETTING_MAX] = {
 	[SETTING_UPPER_SIZE] = {parse_upper_size, format_upper_size},
 	[SETTING_UPPER_INODES] = {parse_upper_inodes, format_upper_inodes},
 	[SETTING_RUN_PATHS] = {parse_run_paths, format_run_paths},
+	[SETTING_DNS_MODE] = {parse_dns_mode, format_dns_mode},
+	[SETTING_ANNOTATIONS] = {parse_annotations, format_annotations},
 	[SETTING_HOST_NAMESPACES] = {parse_namespaces, format_namespaces},
 	[SETTING_CONTAINERD_MERGE] = {parse_merge, format_merge},
 	[SETTING_LOG_LEVEL] = {parse_level, format_level},

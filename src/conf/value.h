@@ -14,6 +14,9 @@
 enum { VALUE_TIME_MAX_MS = 60 * 1000 };
 int value_parse_time(const char *text, uint64_t *ret_ms);
 
+/* "kubernetes", "k8s" or "host". */
+int value_parse_dns_mode(const char *text, enum dns_mode *ret_mode);
+
 /* Whether the path is absolute, has at least `levels` parts, and none of them is empty, "." or
  * "..". */
 bool value_is_path(const char *path, unsigned levels);

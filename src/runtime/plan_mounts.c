@@ -407,7 +407,9 @@ static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 	if (r < 0)
 		return err_wrapf(b->err, "mount at %s", dest);
 	bind = o.bind || (m->type && str_eq(m->type, "bind"));
-	if (str_eq(dest, "/"))
+	if (str_eq(dest, "/etc/resolv.conf") && b->in->settings->dns_mode == DNS_HOST)
+		r = 0; /* the view has the host's */
+	else if (str_eq(dest, "/"))
 		r = err_setf(b->err, ERR_INVALID, EINVAL,
 			"mount at /: the root is the host's view; mount at a place below it");
 	else if (bind)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from machine import BINARIES, PROGRAMS, run
+from machine import BINARIES, PROGRAMS, SOURCE, run
 
 REAPERCTL = BINARIES / "reaperctl"
 PAGES = BINARIES / "packaging/man"
@@ -96,3 +96,20 @@ def test_other_shells_have_every_command(shell):
             assert option in text or f"-l {option[2:]}" in text
     if shutil.which(shell):
         run([shell, "-n", script])
+
+
+@pytest.mark.submission("the page of the settings is the tables' text")
+def test_the_page_of_the_configuration_is_current():
+    page = (SOURCE / "docs/CONFIGURATION.md").read_text()
+    assert page == run([REAPERCTL, "configuration"]).stdout, (
+        "run `build/reaperctl configuration > docs/CONFIGURATION.md`")  # fmt: skip
+
+
+@pytest.mark.submission("every setting stands in the file that the package installs, with its default")
+def test_the_packages_file_has_every_setting():
+    file = (SOURCE / "packaging/debian/reaper.conf").read_text()
+    defaults = re.findall(r"^\| `(REAPER_[A-Z_]+)` \| `([^`]*)` \| .* \| .* \|$",
+                          run([REAPERCTL, "configuration"]).stdout, re.MULTILINE)  # fmt: skip
+    assert len(defaults) > 8
+    for name, value in defaults:
+        assert re.search(rf'^#{name}="?{re.escape(value)}"?$', file, re.MULTILINE), (name, value)

@@ -93,6 +93,9 @@ Test(conf_settings, takes_values_of_every_key_and_writes_them_back)
 		{"REAPER_HOST_NAMESPACES=net pid,pid", SETTING_HOST_NAMESPACES, "pid net"},
 		{"REAPER_HOST_NAMESPACES=pid ipc uts net", SETTING_HOST_NAMESPACES,
 			"pid ipc uts net"},
+		{"REAPER_DNS_MODE=host", SETTING_DNS_MODE, "host"},
+		{"REAPER_DNS_MODE=k8s", SETTING_DNS_MODE, "kubernetes"},
+		{"REAPER_ANNOTATIONS_ENABLED=No", SETTING_ANNOTATIONS, "false"},
 		{"REAPER_HOST_NAMESPACES=none", SETTING_HOST_NAMESPACES, "none"},
 		{"REAPER_CONTAINERD_MERGE=no", SETTING_CONTAINERD_MERGE, "no"},
 		{"REAPER_LOG_LEVEL=debug", SETTING_LOG_LEVEL, "debug"},
@@ -173,6 +176,11 @@ Test(conf_settings, names_key_value_and_what_is_allowed)
 					    "of pid, ipc, uts and net"},
 		{"REAPER_HOST_NAMESPACES=pid user", "REAPER_HOST_NAMESPACES: \"pid user\": must be "
 						    "none, or a list of pid, ipc, uts and net"},
+		{"REAPER_DNS_MODE=pod",
+			"REAPER_DNS_MODE: \"pod\": must be kubernetes (or k8s), or host"},
+		{"REAPER_ANNOTATIONS_ENABLED=2", "REAPER_ANNOTATIONS_ENABLED: \"2\": must be true "
+						 "or false (also yes, no, on, "
+						 "off, 1, 0)"},
 		{"REAPER_CONTAINERD_MERGE=yes",
 			"REAPER_CONTAINERD_MERGE: \"yes\": must be auto or no"},
 		{"REAPER_LOG_LEVEL=7",
@@ -341,13 +349,84 @@ Test(conf_settings, refuses_annotations_that_it_does_not_know_or_not_yet)
 	cr_assert_str_eq(err.text, "annotation reaper.runtime/exit-grase: unknown: remove it, or "
 				   "look for a spelling mistake");
 	cr_assert_eq(err.kind, ERR_INVALID);
-	cr_assert_lt(load_annotated("reaper.runtime/dns-mode", "host", &s, &err), 0);
-	cr_assert_str_eq(err.text, "annotation reaper.runtime/dns-mode: not supported by this "
-				   "version of Reaper: remove it");
-	cr_assert_eq(err.kind, ERR_UNIMPLEMENTED);
+	cr_assert_lt(load_annotated("reaper.runtime/dns-mode", "pod", &s, &err), 0);
+	cr_assert_str_eq(err.text,
+		"annotation reaper.runtime/dns-mode: \"pod\": must be kubernetes "
+		"(or k8s), or host");
 	cr_assert_null(s.overlay_base);
 	for (size_t i = 0; conf_annotation_info(i); i++)
 		cr_assert(str_has_prefix(conf_annotation_info(i)->name, CONF_ANNOTATION_PREFIX));
+}
+
+Test(conf_settings, refuses_annotations_where_the_node_takes_none)
+{
+	const struct json_pair pairs[] = {{(char *)"other/x", (char *)"1"},
+		{(char *)"reaper.runtime/dns-mode", (char *)"host"}};
+	static const char file[] = "\nREAPER_ANNOTATIONS_ENABLED=off\n";
+	_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
+	struct err err = ERR_INIT;
+	char expected[256];
+
+	cr_assert_eq(file_replace_at(AT_FDCWD, path, file, strlen(file), 0600, &err), 0);
+	cr_assert_eq(settings_load(path, NULL, pairs, 1, &s, &err), 0, "%s", err.text);
+	settings_done(&s);
+	cr_assert_eq(settings_load(path, NULL, pairs, 2, &s, &err), -EPERM);
+	(void)snprintf(expected, sizeof(expected),
+		"annotation reaper.runtime/dns-mode: this node takes no annotations "
+		"(REAPER_ANNOTATIONS_ENABLED, %s:2): remove it",
+		path);
+	cr_assert_str_eq(err.text, expected);
+}
+
+Test(conf_settings, lets_a_pod_choose_its_resolver)
+{
+	_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(s.dns_mode, DNS_KUBERNETES);
+	cr_assert_eq(load_annotated("reaper.runtime/dns-mode", "host", &s, &err), 0);
+	cr_assert_eq(s.dns_mode, DNS_HOST);
+	settings_done(&s);
+	cr_assert_eq(load_annotated("reaper.runtime/dns-mode", "k8s", &s, &err), 0);
+	cr_assert_eq(s.dns_mode, DNS_KUBERNETES);
+}
+
+/* The reaper.conf of the version in Rust, as its Helm chart writes it and its documents describe.
+ */
+Test(conf_settings, says_what_became_of_keys_of_the_former_version)
+{
+	static const char file[] = "# /etc/reaper/reaper.conf\n"
+				   "REAPER_DNS_MODE=kubernetes\n"
+				   "REAPER_RUNTIME_LOG=/run/reaper/runtime.log\n"
+				   "REAPER_OVERLAY_BASE=/run/reaper/overlay\n"
+				   "REAPER_OVERLAY_ISOLATION=namespace\n"
+				   "REAPER_SHIM_LOG=/run/reaper/shim.log\n";
+	_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
+	struct settings none = SETTINGS_INIT;
+	struct err err = ERR_INIT;
+	char expected[256];
+
+	cr_assert_eq(
+		load(file, "REAPER_CONFIG=/etc/reaper/reaper.conf", &s, &err), 0, "%s", err.text);
+	cr_assert_eq(s.isolation, OVERLAY_NAMESPACE);
+	cr_assert_eq(strv_len(s.warnings), 2);
+	(void)snprintf(expected, sizeof(expected),
+		"%s:3: REAPER_RUNTIME_LOG: without effect in this version: what the runtime says "
+		"is "
+		"in containerd's log",
+		path);
+	cr_assert_str_eq(s.warnings[0], expected);
+	cr_assert_eq(load("", "REAPER_CONFIG=/srv/reaper.conf", &none, &err), -EOPNOTSUPP);
+	cr_assert_str_eq(err.text,
+		"environment: REAPER_CONFIG: \"/srv/reaper.conf\": not in this version: the "
+		"settings "
+		"are in /etc/reaper/reaper.conf: put them there, or make that a symbolic link");
+	cr_assert_eq(load("REAPER_NO_OVERLAY=1\n", NULL, &none, &err), -EOPNOTSUPP);
+	(void)snprintf(expected, sizeof(expected),
+		"%s:1: REAPER_NO_OVERLAY: \"1\": not in this version: workloads never write to the "
+		"host: remove it",
+		path);
+	cr_assert_str_eq(err.text, expected);
 }
 
 Test(conf_settings, leaves_other_annotations_alone)
