@@ -112,17 +112,35 @@ static enum move pump(struct relay *r)
 	return m;
 }
 
+static enum event_verb on_writable(struct event_source *s, uint32_t events);
+
+/* A plain file is never full, everything else can be watched. */
+static void watch_writable(struct relay *r)
+{
+	int fd = r->to;
+
+	if (r->flags & RELAY_SHARE_TO)
+		fd = r->watched = fd_copy(r->to);
+	if (fd >= 0)
+		(void)event_add(r->loop, &r->writable, fd, EPOLLOUT, on_writable);
+}
+
+static void unwatch_writable(struct relay *r)
+{
+	event_remove(&r->writable);
+	fd_close(&r->watched);
+}
+
 static void watch(struct relay *r, bool full)
 {
 	if (r->full == full)
 		return;
 	r->full = full;
 	(void)event_set_mask(&r->readable, full ? 0 : EPOLLIN);
-	/* a plain file is never full, everything else can be watched */
-	if (full && !r->writable.loop)
-		(void)event_add(r->loop, &r->writable, r->to, EPOLLOUT, r->writable.on_ready);
-	else if (r->writable.loop)
-		(void)event_set_mask(&r->writable, full ? EPOLLOUT : 0);
+	if (full)
+		watch_writable(r);
+	else
+		unwatch_writable(r);
 	if (!full && r->on_flowing)
 		r->on_flowing(r);
 }
@@ -163,21 +181,20 @@ static bool is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-int relay_start(struct relay *r, struct event_loop *loop, int from_take, int to_take, bool keep_to,
+int relay_start(struct relay *r, struct event_loop *loop, int from, int to, unsigned flags,
 	void (*on_end)(struct relay *r), void *ctx)
 {
 	int rc;
 
 	*r = (struct relay)RELAY_INIT;
 	r->loop = loop;
-	r->from = from_take;
-	r->to = to_take;
-	r->keep_to = keep_to;
+	r->from = from;
+	r->to = to;
+	r->flags = flags;
 	r->on_end = on_end;
 	r->ctx = ctx;
-	r->discard = to_take < 0;
-	r->can_splice = is_pipe(from_take) && is_pipe(to_take);
-	r->writable.on_ready = on_writable;
+	r->discard = to < 0;
+	r->can_splice = is_pipe(from) && is_pipe(to);
 	rc = event_add(loop, &r->readable, r->from, EPOLLIN, on_readable);
 	if (rc < 0)
 		relay_stop(r);
@@ -204,9 +221,11 @@ void relay_flush(struct relay *r)
 void relay_stop(struct relay *r)
 {
 	event_remove(&r->readable);
-	event_remove(&r->writable);
-	fd_close(&r->from);
-	if (!r->keep_to)
+	unwatch_writable(r);
+	if (!(r->flags & RELAY_KEEP_FROM))
+		fd_close(&r->from);
+	r->from = -EBADF;
+	if (!(r->flags & RELAY_KEEP_TO))
 		fd_close(&r->to);
 	free(r->rest);
 	r->rest = NULL;

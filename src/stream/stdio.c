@@ -39,10 +39,19 @@ static void on_output_closed(void *ctx)
 	tell_if_drained(o->io);
 }
 
+/* The relays of a terminal use it as well. While its process lives it stays open even if nobody has
+ * the slave open: the session would get a SIGHUP. */
+static void release_console(struct stdio *io)
+{
+	if (io->ended && !relay_active(&io->outputs[STDIO_OUT].relay))
+		fd_close(&io->console);
+}
+
 static void on_output_end(struct relay *r)
 {
 	struct stdio_output *o = r->ctx;
 
+	release_console(o->io);
 	fifo_out_finish(&o->to, on_output_closed, o);
 }
 
@@ -68,10 +77,11 @@ static int make_pipe(bool child_reads, int *ret_ours, int *ret_child, struct err
 	return r < 0 ? err_sysf(err, -r, "stdio pipe") : 0;
 }
 
-static int begin_relay(struct stdio_output *o, int from_take)
+/* Takes `from`, but for a terminal's master. */
+static int begin_relay(struct stdio_output *o, int from)
 {
-	int r = relay_start(
-		&o->relay, o->io->loop, from_take, o->to.write_fd, true, on_output_end, o);
+	unsigned flags = RELAY_KEEP_TO | (o->io->terminal ? RELAY_KEEP_FROM : 0);
+	int r = relay_start(&o->relay, o->io->loop, from, o->to.write_fd, flags, on_output_end, o);
 
 	o->relay.on_flowing = on_output_flowing;
 	return r;
@@ -119,7 +129,7 @@ static int open_input(struct stdio *io, const char *path, int *child_fd, struct 
 	r = make_pipe(true, &ours, child_fd, err);
 	if (r < 0)
 		return r;
-	r = relay_start(&io->in, io->loop, TAKE_FD(fifo), TAKE_FD(ours), false, NULL, io);
+	r = relay_start(&io->in, io->loop, TAKE_FD(fifo), TAKE_FD(ours), 0, NULL, io);
 	return r < 0 ? err_sysf(err, -r, "watching stdin") : 0;
 }
 
@@ -132,7 +142,7 @@ static void discard(struct stdio_output *o)
 		return;
 	r = fd_set_nonblock(o->log_read);
 	if (r == 0)
-		r = relay_start(&o->relay, o->io->loop, TAKE_FD(o->log_read), -EBADF, true,
+		r = relay_start(&o->relay, o->io->loop, TAKE_FD(o->log_read), -EBADF, RELAY_KEEP_TO,
 			on_output_end, o);
 	if (r < 0)
 		log_error("discarding output: %s", strerrordesc_np(-r));
@@ -276,18 +286,18 @@ static void on_terminal_input_end(struct relay *r)
 	struct stdio *io = r->ctx;
 	struct stdio_output *out = &io->outputs[STDIO_OUT];
 
-	fd_close(&io->console);
-	if (!relay_active(&out->relay))
-		return;
+	bool was_active = relay_active(&out->relay);
+
 	relay_flush(&out->relay);
 	relay_stop(&out->relay);
-	on_output_end(&out->relay);
+	fd_close(&io->console);
+	if (was_active)
+		on_output_end(&out->relay);
 }
 
 int stdio_attach_console(struct stdio *io, int master_take)
 {
-	_cleanup_close_ int master = master_take, reader = -EBADF, writer = -EBADF;
-	struct stdio_output *out = &io->outputs[STDIO_OUT];
+	_cleanup_close_ int master = master_take;
 	int r;
 
 	if (!io->terminal || io->console >= 0)
@@ -295,18 +305,13 @@ int stdio_attach_console(struct stdio *io, int master_take)
 	r = fd_set_nonblock(master);
 	if (r < 0)
 		return r;
-	/* a descriptor each: one direction can be closed without the other */
-	reader = fd_copy(master);
-	writer = fd_copy(master);
-	if (reader < 0 || writer < 0)
-		return reader < 0 ? reader : writer;
 	io->console = TAKE_FD(master);
 	apply_size(io);
 	/* read even if nobody wants it: a terminal that is full would stop the process */
-	r = begin_relay(out, TAKE_FD(reader));
+	r = begin_relay(&io->outputs[STDIO_OUT], io->console);
 	if (r == 0 && io->in_fifo >= 0)
-		r = relay_start(&io->in, io->loop, TAKE_FD(io->in_fifo), TAKE_FD(writer), false,
-			on_terminal_input_end, io);
+		r = relay_start(&io->in, io->loop, TAKE_FD(io->in_fifo), io->console,
+			RELAY_KEEP_TO | RELAY_SHARE_TO, on_terminal_input_end, io);
 	return r;
 }
 
@@ -333,8 +338,8 @@ void stdio_process_ended(struct stdio *io)
 	relay_stop(&io->in);
 	fd_close(&io->in_fifo);
 	fd_close(&io->in_writer);
-	/* the relay keeps a copy and ends with EIO when the last holder of the slave is gone */
-	fd_close(&io->console);
+	/* output goes on until the last holder of the slave is gone */
+	release_console(io);
 	/* a logger sees the end of its pipes when the last holder of them is gone */
 	for (int i = 0; i < STDIO_OUTPUTS; i++)
 		fd_close(&io->outputs[i].log_write);
@@ -367,6 +372,7 @@ static void cut(struct stdio *io)
 		fd_close(&io->outputs[i].log_write);
 		io->outputs[i].open = false;
 	}
+	fd_close(&io->console);
 }
 
 static void on_grace_over(struct event_timer *t)
@@ -411,10 +417,9 @@ bool stdio_reaped(struct stdio *io, pid_t pid, uint32_t status)
 void stdio_done(struct stdio *io)
 {
 	event_timer_clear(&io->grace);
-	cut(io);
 	relay_stop(&io->in);
+	cut(io);
 	logger_done(&io->logger);
 	fd_close(&io->in_fifo);
 	fd_close(&io->in_writer);
-	fd_close(&io->console);
 }

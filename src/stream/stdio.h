@@ -50,7 +50,7 @@ struct stdio {
 	int in_fifo;            /* terminal only: the client's input until the terminal is there */
 	int in_writer;          /* our own writer of the input FIFO, until CloseIO */
 	bool in_closed;         /* CloseIO came, maybe before there was anything to close */
-	int console;            /* terminal only: the master, for its size */
+	int console;            /* terminal only: the master, the only descriptor of it */
 	uint16_t width, height; /* what ResizePty said before there was a terminal; 0: nothing */
 	struct stdio_output outputs[STDIO_OUTPUTS];
 	struct logger logger;

@@ -574,6 +574,72 @@ def test_a_deleted_exec_hangs_its_terminal_up(bench):
     finish(c)
 
 
+def terminals_of(pid):
+    found = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return sum(link.endswith("ptmx") for link in found)
+
+
+def test_a_terminal_is_one_descriptor_of_the_shim(bench):
+    """What containerd's own suite counts; it is gone with the process and not before."""
+    c = bench.container("/bin/sh", "-c", "exec </dev/null >/dev/null 2>&1; sleep 600", process={"terminal": True})
+    stdin, reader = c.fifo("stdin"), Reader(c.fifo("stdout"))
+    c.create(stdin=stdin, stdout=reader.path, terminal=True)
+    c.call("Start")
+    assert terminals_of(c.shim_pid) == 1
+    c.call("Exec", exec_id="e", spec=process("/bin/sleep", "600", terminal=True), terminal=True)
+    c.call("Start", exec_id="e")
+    assert terminals_of(c.shim_pid) == 2
+    c.call("Kill", exec_id="e", signal=9)
+    c.call("Wait", exec_id="e")
+    c.call("Delete", exec_id="e")
+    assert terminals_of(c.shim_pid) == 1
+    # its workload holds the terminal by nothing but its session, which must not be hung up
+    reader.all()
+    assert c.call("State").status == "RUNNING"
+    assert terminals_of(c.shim_pid) == 1
+    c.call("Kill", signal=9)
+    assert c.call("Wait").exit_status == 137
+    until(lambda: terminals_of(c.shim_pid) == 0, what="the end of the terminal")
+    c.end()
+
+
+def test_much_goes_through_a_terminal_both_ways_at_once(bench):
+    """Input and output wait for their readers in turns, and one descriptor is watched for both."""
+    data = random.Random(3).randbytes(1 << 20)
+    script = f"stty raw -echo; echo ready; head -c {len(data)}"
+    c = bench.container("/bin/sh", "-c", script, process={"terminal": True})
+    stdin, stdout = c.fifo("stdin"), c.fifo("stdout")
+    out = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
+    c.create(stdin=stdin, stdout=stdout, terminal=True)
+    c.call("Start")
+    os.set_blocking(out, True)
+    with open(out, "rb", buffering=0) as reader:
+        said = b""
+        while not said.endswith(b"ready\n"):
+            said += reader.read(1)
+        writer = os.open(stdin, os.O_WRONLY | os.O_NONBLOCK)
+        sent = 0
+        try:  # until everything between here and the reader is full
+            while sent < len(data):
+                sent += os.write(writer, data[sent : sent + 4096])
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        feeder = threading.Thread(target=lambda: open(writer, "wb").write(data[sent:]), daemon=True)
+        feeder.start()
+        echoed = b""
+        while len(echoed) < len(data) and (piece := reader.read(1 << 16)):
+            echoed += piece
+        feeder.join(60)
+    assert hashlib.sha256(echoed).hexdigest() == hashlib.sha256(data).hexdigest()
+    assert c.call("Wait").exit_status == 0
+    c.end()
+
+
 def test_a_terminal_nobody_listens_to_does_not_stop_its_process(bench):
     c = bench.container("/bin/sh", "-c", "seq 50000; exit 8", process={"terminal": True})
     assert run(c, terminal=True) == 8

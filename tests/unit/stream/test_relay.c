@@ -37,7 +37,7 @@ static void set_up(void)
 
 static void begin(int from, int to)
 {
-	cr_assert_eq(relay_start(&relay, &loop, from, to, false, on_end, NULL), 0);
+	cr_assert_eq(relay_start(&relay, &loop, from, to, 0, on_end, NULL), 0);
 	relay.on_flowing = on_flowing;
 }
 
