@@ -109,6 +109,14 @@ int cgroup_open_v2(const struct cgroup *cg);
  */
 int cgroup_attach_self(const struct cgroup *cg, struct err *err);
 
+/*
+ * Puts a process into a cgroup that somebody else has made: `path`, absolute below the mount point
+ * of every hierarchy of `host`. Hierarchies in which it is not are left alone; in none of them:
+ * ERR_NOT_FOUND. ERR_INVALID for a path that is none (cgroup_path_parse), -errno with the
+ * directory.
+ */
+int cgroup_put(const struct cgroup_host *host, const char *path, pid_t pid, struct err *err);
+
 /* Upper bound of the processes that one listing looks at. */
 enum { CGROUP_PIDS_MAX = 262144 };
 

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "base/str.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/tree.h"
 
@@ -118,6 +120,30 @@ int cgroup_pids(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n, struct
 	*ret_pids = n > 0 ? TAKE_PTR(l.pids) : NULL;
 	*ret_n = n;
 	return 0;
+}
+
+int cgroup_put(const struct cgroup_host *host, const char *path, pid_t pid, struct err *err)
+{
+	bool found = false;
+	char number[16];
+
+	if (path[0] != '/' || strstr(path, "/../") || str_has_suffix(path, "/.."))
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"%.200s: the path of a cgroup is absolute and without \"..\"", path);
+	(void)snprintf(number, sizeof(number), "%d", pid);
+	for (size_t i = 0; i < host->n; i++) {
+		_cleanup_free_ char *dir = NULL;
+		int r = str_printf(&dir, "%s%s", host->hierarchies[i].root, path);
+
+		if (r == 0)
+			r = cgroup_file_put(dir, "cgroup.procs", number);
+		if (r == -ENOENT)
+			continue;
+		if (r < 0)
+			return err_sysf(err, -r, "%.1000s/cgroup.procs", dir ? dir : path);
+		found = true;
+	}
+	return found ? 0 : err_setf(err, ERR_NOT_FOUND, ENOENT, "there is no cgroup %.200s", path);
 }
 
 /* cgroup.events says it for the whole subtree. -ENOENT where there is no such file. */

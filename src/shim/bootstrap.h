@@ -14,11 +14,13 @@ struct bootstrap {
 	bool debug;
 	char *ttrpc_address; /* NULL: not said, the environment counts */
 	char *socket_dir;    /* NULL: not said */
+	char *shim_cgroup; /* NULL: not said. Runtime option ShimCgroup (containerd.runc.v1.Options)
+			    */
 };
 
 /*
- * Reads it. Everything that is not BootstrapParams of this very id and namespace (nothing, an Any,
- * garbage) is the older dialect, never an error. -ENOMEM.
+ * Reads it. Everything that is not BootstrapParams of this very id and namespace (nothing, an Any
+ * of runtime options, garbage) is the older dialect, never an error. -ENOMEM.
  */
 int bootstrap_parse(
 	struct bootstrap *b, const uint8_t *data, size_t len, const char *ns, const char *id);

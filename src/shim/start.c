@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "cgroup/cgroup.h"
 #include "oci/annotations.h"
 #include "shim/actions.h"
 #include "shim/bootstrap.h"
@@ -131,6 +132,17 @@ static int join_core_scheduling(struct err *err)
 	return 0;
 }
 
+/* ShimCgroup: the daemon is moved before anybody has its address. Its workloads have their own. */
+static int join_shim_cgroup(const char *path, const struct proc *daemon, struct err *err)
+{
+	_cleanup_(cgroup_host_done) struct cgroup_host host = CGROUP_HOST_INIT;
+	int r = cgroup_host_detect(&host, err);
+
+	if (r == 0)
+		r = cgroup_put(&host, path, daemon->pid, err);
+	return r < 0 ? err_wrapf(err, "ShimCgroup in the runtime's options") : 0;
+}
+
 static int start(const struct shim_options *opts, struct err *err)
 {
 	_cleanup_(bootstrap_done) struct bootstrap boot = {0};
@@ -152,6 +164,8 @@ static int start(const struct shim_options *opts, struct err *err)
 		return r;
 	if (listener >= 0)
 		r = spawn_daemon(opts, &boot, path, listener, &daemon, err);
+	if (r == 0 && listener >= 0 && boot.shim_cgroup)
+		r = join_shim_cgroup(boot.shim_cgroup, &daemon, err);
 	/* 1.6 and 1.7 find the shim by this file after a restart, and destroy a healthy container
 	 * without it */
 	if (r == 0)

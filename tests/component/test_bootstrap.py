@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from bench import NAMESPACE, SHIM, give_up, spec
+from cgroups import places
 from machine import BINARIES
 from ttrpc import TASK, Task
 from waiting import until
@@ -50,6 +51,51 @@ def test_answer_is_a_bare_address(bench, stdin):
     assert result.stdout.decode() == f"unix://{bench.socket_path('one')}"
     assert (bundle / "address").read_text() == result.stdout.decode()
     stop(bench, "one", bench.socket_path("one"))
+
+
+SHIM_CGROUP = "/reaper-test-shim"
+
+
+def runc_options(**fields):
+    """As containerd up to 2.2 hands on what a client or `[runtimes.NAME.options]` says."""
+    text = fields["shim_cgroup"].encode()
+    return TASK.encode("Any", {"type_url": "containerd.runc.v1.Options", "value": b"\x1a" + encode_varint(len(text)) + text})
+
+
+def test_shim_cgroup_is_where_the_shim_is_and_no_workload(bench):
+    # not in that of cpuset: a place without CPUs takes nobody, and in some hierarchies is enough
+    tops = set(places().values()) - {places().get("cpuset")}
+    made = [pathlib.Path(f"{top}{SHIM_CGROUP}") for top in tops]
+    for directory in made:
+        directory.mkdir()
+    try:
+        path = bench.start("one", spec("/bin/sleep", "600"), stdin=runc_options(shim_cgroup=SHIM_CGROUP))
+        c = bench.adopt("one", path)
+        pid = c.create()
+        for directory in made:
+            assert (directory / "cgroup.procs").read_text().split() == [str(c.shim_pid)]
+        assert SHIM_CGROUP not in pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+        c.call("Start")
+        c.call("Kill", signal=9)
+        c.call("Wait")
+        c.end()
+    finally:
+        for directory in made:
+            until(lambda where=directory: not (where / "cgroup.procs").read_text(), what="the shim's end")
+            directory.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/no/such/cgroup", "there is no cgroup /no/such"), ("x", "is absolute"), ("/a/../b", "is absolute")]
+)
+def test_a_shim_cgroup_that_is_none_is_refused_by_name(bench, path, said):
+    bundle = bench.make_bundle("one", spec("/bin/true"))
+    result = bench.shim("start", bundle=bundle, stdin=runc_options(shim_cgroup=path), name="one", check=False)
+    assert result.returncode == 1
+    assert "ShimCgroup" in result.stderr.decode() and said in result.stderr.decode()
+    assert not os.path.exists(bench.socket_path("one"))
+    until(lambda: not bench.shims(), what="the end of the daemon that was not wanted")
+    bench.delete("one")
 
 
 def test_answer_to_bootstrap_params_is_protobuf(bench):

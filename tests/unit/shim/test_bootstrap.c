@@ -38,6 +38,50 @@ Test(shim_bootstrap, answers_bare_to_nothing_garbage_and_an_any)
 	assert_bare(out, len);
 }
 
+/* An Any with runc's options; the fields of others, and of runc's that nobody knows, are passed
+ * over. */
+static size_t runc_options(const char *type, uint8_t *out)
+{
+	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+
+	any.type_url = (char *)type;
+	any.value.data = (uint8_t *)"\x08\x01\x1a\x05/a/b4\x48\x01";
+	any.value.len = 11;
+	return google__protobuf__any__pack(&any, out);
+}
+
+Test(shim_bootstrap, shim_cgroup_is_read_of_both_dialects_and_of_runcs_options_only)
+{
+	Bootstrap__BootstrapParams params = BOOTSTRAP__BOOTSTRAP_PARAMS__INIT;
+	Bootstrap__Extension extension = BOOTSTRAP__EXTENSION__INIT, *extensions[] = {&extension};
+	struct bootstrap b;
+	uint8_t any[256], out[512];
+	size_t len = runc_options("containerd.runc.v1.Options", any);
+
+	cr_assert_eq(bootstrap_parse(&b, any, len, "k8s.io", "c1"), 0);
+	cr_assert(!b.params);
+	cr_assert_str_eq(b.shim_cgroup, "/a/b4");
+	bootstrap_done(&b);
+
+	params.instance_id = (char *)"c1";
+	params.namespace_ = (char *)"k8s.io";
+	extension.value = google__protobuf__any__unpack(NULL, len, any);
+	params.extensions = extensions;
+	params.n_extensions = 1;
+	cr_assert_eq(bootstrap_parse(&b, out, bootstrap__bootstrap_params__pack(&params, out),
+			     "k8s.io", "c1"),
+		0);
+	cr_assert(b.params);
+	cr_assert_str_eq(b.shim_cgroup, "/a/b4");
+	google__protobuf__any__free_unpacked(extension.value, NULL);
+	bootstrap_done(&b);
+
+	len = runc_options("runtimeoptions.v1.Options", any);
+	cr_assert_eq(bootstrap_parse(&b, any, len, "k8s.io", "c1"), 0);
+	cr_assert_null(b.shim_cgroup);
+	bootstrap_done(&b);
+}
+
 Test(shim_bootstrap, answers_bare_to_parameters_of_another_identity)
 {
 	Bootstrap__BootstrapParams params = BOOTSTRAP__BOOTSTRAP_PARAMS__INIT;
