@@ -276,6 +276,24 @@ static int check_sysctls(const struct oci_spec *s, struct err *err)
 	return 0;
 }
 
+/* In the host's namespace it would be the node's name. runc refuses it as well; the kubelet gives
+ * pods with hostNetwork none. */
+static int check_names(const struct oci_spec *s, struct err *err)
+{
+	const struct {
+		const char *field, *value;
+	} names[] = {{"hostname", s->hostname}, {"domainname", s->domainname}};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!str_empty(names[i].value) && !oci_spec_namespace(s, OCI_NS_UTS))
+			return INVALID(err,
+				"%s: \"%.80s\": needs a uts namespace of the pod's own; the spec "
+				"has the host's (hostNetwork)",
+				names[i].field, names[i].value);
+	}
+	return 0;
+}
+
 static bool joins(const struct oci_spec *s, enum oci_namespace_type type)
 {
 	return s->namespaces[type].present && s->namespaces[type].path;
@@ -324,6 +342,7 @@ int oci_spec_check(const struct oci_spec *spec, struct err *err)
 		check_paths,
 		check_propagation,
 		check_sysctls,
+		check_names,
 		check_unsupported,
 	};
 

@@ -75,6 +75,17 @@ static int set_namespaces(const struct sandbox_pod *pod, const Cri__NamespaceOpt
 		       : 0;
 }
 
+static int set_hostname(const char *hostname, struct oci_spec *spec, struct err *err)
+{
+	if (str_empty(hostname))
+		return 0;
+	if (!spec->namespaces[OCI_NS_UTS].present)
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"hostname: \"%.80s\": would be the node's: the pod has the host's network",
+			hostname);
+	return str_dup(&spec->hostname, hostname) < 0 ? err_sysf(err, ENOMEM, "sandbox") : 0;
+}
+
 static int fill(const struct sandbox_pod *pod, struct oci_spec *spec, struct err *err)
 {
 	const Cri__PodSandboxConfig *config = pod->config;
@@ -85,9 +96,8 @@ static int fill(const struct sandbox_pod *pod, struct oci_spec *spec, struct err
 
 	spec->process.has_oom_score_adj = true;
 	spec->process.oom_score_adj = SANDBOX_OOM_SCORE_ADJ;
-	if (r == 0 && config && !str_empty(config->hostname) &&
-		str_dup(&spec->hostname, config->hostname) < 0)
-		r = err_sysf(err, ENOMEM, "sandbox");
+	if (r == 0 && config)
+		r = set_hostname(config->hostname, spec, err);
 	if (r == 0 && linux_config)
 		r = copy_sysctls(linux_config, spec, err);
 	if (r == 0 && linux_config)

@@ -142,7 +142,7 @@ def test_the_sandbox_has_what_cri_says(bench, netns):
 
 def test_a_pod_of_the_hosts_namespaces(bench):
     pod = Pod(bench)
-    pid = pod.run(options=options(network=NODE, pid=NODE, ipc=NODE))
+    pid = pod.run(options=options(hostname="", network=NODE, pid=NODE, ipc=NODE))
     for kind in ("net", "ipc", "uts", "pid"):
         assert namespace(pid, kind) == namespace(os.getpid(), kind), kind
     pod.end()
@@ -207,12 +207,13 @@ def test_stop_ends_the_waits(bench, state):
     ("fields", "code", "words"),
     [
         ({"options": options(network=NODE, userns_options={"mode": POD})}, UNIMPLEMENTED, "user namespaces"),
+        ({"options": options(network=NODE)}, INVALID, 'hostname: "pod0": would be the node'),
         ({"options": options()}, INVALID, "netns_path"),
         ({"options": options(), "netns_path": "/no/such/netns"}, NOT_FOUND, "/no/such/netns"),
         ({"options": {"type_url": "runtime.v1.PodSandboxConfig", "value": b"\xff\xff"}}, INVALID, "PodSandboxConfig"),
         ({"bundle_path": "relative"}, INVALID, "relative"),
     ],
-    ids=["user_namespace", "no_netns", "missing_netns", "garbage", "relative_bundle"],
+    ids=["user_namespace", "hostname_of_the_node", "no_netns", "missing_netns", "garbage", "relative_bundle"],
 )
 def test_what_cannot_be_made_is_refused_by_name(bench, fields, code, words):
     pod = Pod(bench)

@@ -82,6 +82,12 @@ Test(oci_spec_check, refuses_what_the_specification_forbids)
 			",\"linux\":{\"namespaces\":[{\"type\":\"network\"}],\"sysctl\":{"
 			"\"net./../kernel/core_pattern\":\"1\"}}",
 			"linux.sysctl: \"net./../kernel/core_pattern\": not the name of a sysctl"},
+		{"", ",\"hostname\":\"web-0\",\"linux\":{\"namespaces\":[{\"type\":\"ipc\"}]}",
+			"hostname: \"web-0\": needs a uts namespace of the pod's own; the spec has "
+			"the host's (hostNetwork)"},
+		{"", ",\"domainname\":\"d\"",
+			"domainname: \"d\": needs a uts namespace of the pod's own; the spec has "
+			"the host's (hostNetwork)"},
 		{"", ",\"hooks\":{\"createContainer\":[{\"path\":\"/a\"},{\"path\":\"nvidia\"}]}",
 			"hooks.createContainer[1]: path: \"nvidia\": must be absolute"},
 		{"", ",\"hooks\":{\"poststop\":[{\"path\":\"/a\",\"env\":[\"X\"]}]}",

@@ -122,6 +122,19 @@ Test(sandbox_pod, the_namespaces_that_the_pod_does_not_share_are_its_own)
 	oci_spec_done(&spec);
 }
 
+Test(sandbox_pod, a_hostname_in_the_hosts_network_is_refused)
+{
+	struct oci_spec spec = OCI_SPEC_INIT;
+	struct err err = ERR_INIT;
+	struct description d;
+
+	describe(&d);
+	d.config.hostname = (char *)"web-0";
+	d.namespaces.network = CRI__NAMESPACE_MODE__NODE;
+	cr_assert_eq(spec_of(&d, "", &spec, &err), -EINVAL);
+	cr_assert_not_null(strstr(err.text, "hostname: \"web-0\""), "%s", err.text);
+}
+
 Test(sandbox_pod, without_a_config_the_netns_path_says_it)
 {
 	struct oci_spec spec = OCI_SPEC_INIT;
