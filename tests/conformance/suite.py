@@ -57,13 +57,23 @@ def environment(args, directory):
     tools.mkdir()
     (tools / "runc").symlink_to(ROOT / "ci/runc-without-sys-resource")
     env["RUNC"] = shutil.which("runc", path=os.environ["PATH"]) or "/usr/sbin/runc"
-    env["PATH"] = f"{tools}:{args.programs}:{args.binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    env["PATH"] = f"{tools}:{args.programs}:{args.binaries}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     if critest := shutil.which("critest"):
         env["PATH"] += f":{os.path.dirname(critest)}"
     env["SSL_CERT_FILE"] = str(directory / "cert.pem")
     env["TMPDIR"] = str(directory / "tmp")
     (directory / "tmp").mkdir()
     return env
+
+
+def furnish():
+    """With Reaper a command is the host's, and so are the names of users: this machine gets what the images have,
+    first in the PATH of containers. The suites and daemons themselves go on with the machine's own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/usr/local/sbin"], check=True)
+    for applet in images.APPLETS:
+        pathlib.Path("/usr/local/sbin", applet).symlink_to("/bin/busybox")
+    pathlib.Path("/etc/passwd").write_text(images.PASSWD)
+    pathlib.Path("/etc/group").write_text(images.GROUP)
 
 
 CRI_CONFIG = """
@@ -214,6 +224,7 @@ def main():
     args = arguments()
     directory = pathlib.Path("/run/suite")
     directory.mkdir()
+    furnish()
     more = images.add_critest if args.suite == "critest" else None
     registry.serve(images.make(NAMES), directory, images.hosts(NAMES), more)
     env = environment(args, directory)
