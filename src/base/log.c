@@ -57,8 +57,8 @@ void log_msg(enum log_level level, const char *fmt, ...)
 {
 	static const char *const names[] = {"error", "warning", "info", "debug"};
 	char text[4096], line[4096 + 256];
+	char time[CLOCK_TEXT_SIZE];
 	struct timespec now;
-	struct tm tm;
 	int saved = errno;
 	size_t n;
 	va_list ap;
@@ -69,10 +69,10 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	now = clock_wall();
-	(void)gmtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof(line), "time=\"%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(
-		line + n, sizeof(line) - n, ".%09ldZ\" level=%s msg=", now.tv_nsec, names[level]);
+	clock_text(now.tv_sec, time);
+	n = (size_t)snprintf(line, sizeof(line),
+		"time=\"%.*s.%09ldZ\" level=%s msg=", (int)strcspn(time, "Z"), time, now.tv_nsec,
+		names[level]);
 	n += quote(line + n, sizeof(line) - n - sizeof(sink.runtime) - 16, text);
 	if (*sink.runtime)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, " runtime=%s", sink.runtime);

@@ -88,10 +88,25 @@ static inline void store_be32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
+/* One of the 64 rounds. Instead of moving all eight variables on by one, the next call names them
+ * in the next order. */
+static inline void hash_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e,
+	uint32_t f, uint32_t g, uint32_t *h, uint32_t word)
+{
+	uint32_t s1 = rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25);
+	uint32_t t1 = *h + s1 + ((e & f) ^ (~e & g)) + word;
+	uint32_t s0 = rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22);
+
+	*d += t1;
+	*h = t1 + s0 + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 /* FIPS 180-4, 6.2.2 */
 static void compress(uint32_t state[8], const uint8_t block[64])
 {
-	uint32_t w[64], v[8];
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	uint32_t w[64];
 
 	for (unsigned t = 0; t < 16; t++)
 		w[t] = load_be32(block + t * 4UL);
@@ -101,20 +116,26 @@ static void compress(uint32_t state[8], const uint8_t block[64])
 
 		w[t] = w[t - 16] + s0 + w[t - 7] + s1;
 	}
-	memcpy(v, state, sizeof(v));
-	for (unsigned t = 0; t < 64; t++) {
-		uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-		uint32_t ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
-		uint32_t t1 = v[7] + s1 + ch + round_constants[t] + w[t];
-		uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-		uint32_t maj = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+	for (unsigned t = 0; t < 64; t += 8) {
+		const uint32_t *k = round_constants + t, *x = w + t;
 
-		memmove(v + 1, v, 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + s0 + maj;
+		hash_round(a, b, c, &d, e, f, g, &h, k[0] + x[0]);
+		hash_round(h, a, b, &c, d, e, f, &g, k[1] + x[1]);
+		hash_round(g, h, a, &b, c, d, e, &f, k[2] + x[2]);
+		hash_round(f, g, h, &a, b, c, d, &e, k[3] + x[3]);
+		hash_round(e, f, g, &h, a, b, c, &d, k[4] + x[4]);
+		hash_round(d, e, f, &g, h, a, b, &c, k[5] + x[5]);
+		hash_round(c, d, e, &f, g, h, a, &b, k[6] + x[6]);
+		hash_round(b, c, d, &e, f, g, h, &a, k[7] + x[7]);
 	}
-	for (unsigned i = 0; i < 8; i++)
-		state[i] += v[i];
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
+	state[4] += e;
+	state[5] += f;
+	state[6] += g;
+	state[7] += h;
 }
 
 void sha256_init(struct sha256 *s)

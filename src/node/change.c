@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -172,13 +171,9 @@ int change_recover(const struct daemon *d, const char *handler, struct journal *
 
 static int stamp(struct journal *j)
 {
-	struct timespec now = clock_wall();
-	char text[32];
-	struct tm tm;
+	char text[CLOCK_TEXT_SIZE];
 
-	if (!gmtime_r(&now.tv_sec, &tm) ||
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		return -EOVERFLOW;
+	clock_text(clock_wall().tv_sec, text);
 	free(j->time);
 	j->time = NULL;
 	return str_dup(&j->time, text);
@@ -193,8 +188,7 @@ static int keep_original(const struct plan *p, const struct journal *old, struct
 {
 	const struct conf_file *f = plan_file(p);
 	char hash[SHA256_HEX_SIZE];
-	_cleanup_free_ char *text = NULL;
-	size_t cut = p->has_block ? p->block.end - p->block.begin : 0, len = f->len - cut;
+	struct stanza_rest rest = {.text = BUF_INIT(CONFSET_FILE_MAX + 64UL)};
 	int r;
 
 	if (p->create) {
@@ -209,25 +203,23 @@ static int keep_original(const struct plan *p, const struct journal *old, struct
 		memcpy(j->before, old->before, sizeof(j->before));
 		return str_dup(&j->backup, old->backup);
 	}
-	text = malloc(len + 1);
-	if (!text)
-		return -ENOMEM;
-	if (cut > 0) {
-		memcpy(text, f->text, p->block.begin);
-		memcpy(text + p->block.begin, f->text + p->block.end, f->len - p->block.end);
+	if (p->has_block && !p->block.intact) {
 		/* what a user wrote into our block must not be lost with it */
-		if (!p->block.intact) {
-			_cleanup_free_ char *name = NULL;
+		_cleanup_free_ char *name = NULL;
 
-			r = journal_backup(p->daemon.root, f->text, f->len, &name, made, err);
-			if (r < 0)
-				return r;
-		}
-	} else if (len > 0) {
-		memcpy(text, f->text, len);
+		r = journal_backup(p->daemon.root, f->text, f->len, &name, made, err);
+		if (r < 0)
+			return r;
 	}
-	sha256_hex(text, len, j->before);
-	return journal_backup(p->daemon.root, text, len, &j->backup, made, err);
+	r = p->has_block ? stanza_cut(f->text, f->len, f->doc, p->handler, &p->block, &rest)
+			 : buf_append(&rest.text, f->text, f->len);
+	if (r == 0) {
+		sha256_hex(rest.text.data, rest.text.len, j->before);
+		r = journal_backup(
+			p->daemon.root, rest.text.data, rest.text.len, &j->backup, made, err);
+	}
+	buf_done(&rest.text);
+	return r;
 }
 
 static int fill_journal(const struct plan *p, const struct write_job *job,

@@ -16,11 +16,30 @@ static bool is_bare_key(const char *key, size_t len)
 	return len > 0 && strspn(key, bare) == len;
 }
 
+int toml_put_quoted(struct buf *out, const char *s, size_t len)
+{
+	int r = buf_append(out, "\"", 1);
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == '"' || c == '\\')
+			r = buf_printf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			r = buf_printf(out, "\\u%04x", c);
+		else
+			r = buf_append(out, s + i, 1);
+	}
+	return r < 0 ? r : buf_append(out, "\"", 1);
+}
+
 int toml_path_push(struct buf *path, const char *key, size_t len)
 {
-	const char *quote = is_bare_key(key, len) ? "" : "\"";
+	int r = path->len ? buf_append(path, ".", 1) : 0;
 
-	return buf_printf(path, "%s%s%.*s%s", path->len ? "." : "", quote, (int)len, key, quote);
+	if (r < 0)
+		return r;
+	return is_bare_key(key, len) ? buf_append(path, key, len) : toml_put_quoted(path, key, len);
 }
 
 static void path_pop(struct buf *path, size_t len)
@@ -98,21 +117,37 @@ static int compare_child(const struct toml_doc *da, const struct toml_node *a,
 	return fn(arg, path->data, a, other);
 }
 
+/* The child of `table` with the key of `n`. Dumps have nearly the same order: it is nearly always
+ * the one behind the one before. */
+static const struct toml_node *same_key(const struct toml_doc *doc, const struct toml_node *table,
+	const struct toml_node *n, const struct toml_node *hint)
+{
+	if (hint && hint->key_len == n->key_len && memcmp(hint->key, n->key, n->key_len) == 0)
+		return hint;
+	return toml_get(doc, table, n->key);
+}
+
 int toml_compare_tables(const struct toml_doc *da, const struct toml_node *a,
 	const struct toml_doc *db, const struct toml_node *b, struct buf *path, compare_fn fn,
 	void *arg)
 {
-	size_t len = path->len;
+	const struct toml_node *hint = b->first;
+	size_t len = path->len, common = 0;
 
 	for (const struct toml_node *n = a->first; n; n = n->next) {
+		const struct toml_node *other = same_key(db, b, n, hint);
 		int r = toml_path_push(path, n->key, n->key_len);
 
 		if (r == 0)
-			r = compare_child(da, n, db, toml_get(db, b, n->key), path, fn, arg);
+			r = compare_child(da, n, db, other, path, fn, arg);
 		if (r != 0)
 			return r;
 		path_pop(path, len);
+		common += other != NULL;
+		hint = other ? other->next : hint;
 	}
+	if (common == b->count)
+		return 0;
 	for (const struct toml_node *n = b->first; n; n = n->next) {
 		int r;
 

@@ -21,6 +21,9 @@ int toml_compare_tables(const struct toml_doc *da, const struct toml_node *a,
 	const struct toml_doc *db, const struct toml_node *b, struct buf *path, compare_fn fn,
 	void *arg);
 
+/* Appends a basic string: the text in quotes, with escapes where TOML wants them. 0 or -errno. */
+int toml_put_quoted(struct buf *out, const char *s, size_t len);
+
 /* Appends ".key" (or "key" at the start), quoted if it needs it. */
 int toml_path_push(struct buf *path, const char *key, size_t len);
 

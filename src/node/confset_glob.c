@@ -1,6 +1,5 @@
 #include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,8 +7,111 @@
 #include "base/str.h"
 #include "node/confset.h"
 
-/* glob(3) would do, but it pulls NSS (for "~") into a static program; and Go's filepath.Glob, whose
- * rules count here, lets '*' match a leading dot. */
+/*
+ * The rules are those of Go's filepath.Glob: '*' and '?' match a leading dot too, '^' alone negates
+ * a class, and a pattern that is none matches nothing. glob(3) has others and pulls NSS (for "~")
+ * into a static program, fnmatch(3) the locale's collation.
+ */
+
+/* The bytes of the character at `s`. */
+static size_t char_len(const char *s)
+{
+	size_t n = 1;
+
+	while (((unsigned char)s[n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+/* One character of a class, which a backslash may quote; `p` is moved behind it. Empty: there is
+ * none. */
+static struct slice {
+	const char *s;
+	size_t len;
+} class_char(const char **p)
+{
+	struct slice c = {.s = *p};
+
+	if (*c.s == '\\')
+		c.s++;
+	if (*c.s && !(c.s == *p && (*c.s == '-' || *c.s == ']')))
+		c.len = char_len(c.s);
+	*p = c.s + c.len;
+	return c;
+}
+
+/* In UTF-8 the order of the bytes is that of the characters. */
+static int slice_cmp(struct slice a, struct slice b)
+{
+	int r = memcmp(a.s, b.s, a.len < b.len ? a.len : b.len);
+
+	return r ? r : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The class behind a '['; the rest of the pattern, NULL if it is no class. */
+static const char *match_class(const char *p, struct slice c, bool *ret_matches)
+{
+	bool negated = *p == '^', matches = false;
+
+	p += negated;
+	do {
+		struct slice low = class_char(&p), high = low;
+
+		if (low.len > 0 && *p == '-') {
+			p++;
+			high = class_char(&p);
+		}
+		if (high.len == 0)
+			return NULL;
+		matches |= slice_cmp(low, c) <= 0 && slice_cmp(c, high) <= 0;
+	} while (*p && *p != ']');
+	*ret_matches = matches != negated;
+	return *p ? p + 1 : NULL;
+}
+
+/* One character of the name against one term that is no '*'; the rest of the pattern, or NULL. */
+static const char *match_char(const char *p, struct slice c)
+{
+	bool matches = false;
+
+	if (*p == '?')
+		return p + 1;
+	if (*p == '[') {
+		p = match_class(p + 1, c, &matches);
+		return matches ? p : NULL;
+	}
+	if (*p == '\\')
+		p++;
+	return strncmp(p, c.s, c.len) == 0 ? p + c.len : NULL;
+}
+
+bool confset_match(const char *pattern, const char *name)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*name || *pattern) {
+		const char *next = NULL;
+
+		if (*pattern == '*') {
+			star = ++pattern;
+			retry = name;
+			continue;
+		}
+		if (*name && *pattern)
+			next = match_char(pattern, (struct slice) {name, char_len(name)});
+		if (next) {
+			pattern = next;
+			name += char_len(name);
+		} else if (star && *retry) { /* the last star takes one more */
+			retry += char_len(retry);
+			name = retry;
+			pattern = star;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -34,7 +136,7 @@ static int match_component(const char *root, const char *dir, const char *compon
 	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
-			fnmatch(component, e->d_name, 0) != 0)
+			!confset_match(component, e->d_name))
 			continue;
 		if (strv_len(*names) >= CONFSET_FILES_MAX)
 			return -E2BIG;

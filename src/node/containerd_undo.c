@@ -141,7 +141,8 @@ static int find_way(struct undo *u, struct report *rep)
 
 		if (!f->exists)
 			continue;
-		r = stanza_find(f->text ? f->text : "", f->doc, p->handler, &p->block, &err);
+		r = stanza_find(
+			f->text ? f->text : "", f->len, f->doc, p->handler, &p->block, &err);
 		if (r < 0)
 			return report_set(rep, REASON_E_BROKEN_BLOCK, "%s: %s", f->path, err.text);
 		if (r > 0) {

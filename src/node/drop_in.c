@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -34,7 +33,7 @@ static int place_for(
 	if (r < 0)
 		return r;
 	slash = strrchr(pattern, '/');
-	if (fnmatch(slash + 1, name, 0) != 0)
+	if (!confset_match(slash + 1, name))
 		return 0;
 	*slash = '\0';
 	if (strpbrk(pattern, "*?[\\"))

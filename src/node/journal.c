@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -201,13 +200,24 @@ void journal_remove(const char *root, const char *handler, int made)
 
 /* ---- backups ---- */
 
+/* Takes the characters of `drop` out of `text`, in place. */
+static const char *without(char *text, const char *drop)
+{
+	char *out = text;
+
+	for (const char *p = text; *p; p++) {
+		if (!strchr(drop, *p))
+			*out++ = *p;
+	}
+	*out = '\0';
+	return text;
+}
+
 int journal_backup(const char *root, const void *data, size_t len, char **ret_name, int *ret_made,
 	struct err *err)
 {
 	_cleanup_free_ char *path = NULL, *name = NULL;
-	struct timespec now = clock_wall();
-	char stamp[32], hash[SHA256_HEX_SIZE];
-	struct tm tm;
+	char stamp[CLOCK_TEXT_SIZE], hash[SHA256_HEX_SIZE];
 	int r, made = root_mkdirs(root, JOURNAL_DIR, 0755, 0700);
 
 	if (made >= 0) {
@@ -217,10 +227,8 @@ int journal_backup(const char *root, const void *data, size_t len, char **ret_na
 	if (made < 0)
 		return err_sysf(err, -made, "%s" JOURNAL_DIR, root);
 	sha256_hex(data, len, hash);
-	if (!gmtime_r(&now.tv_sec, &tm) ||
-		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) == 0)
-		return err_setf(err, ERR_INTERNAL, EOVERFLOW, "clock");
-	r = str_printf(&name, "%s-%.12s.bak", stamp, hash);
+	clock_text(clock_wall().tv_sec, stamp);
+	r = str_printf(&name, "%s-%.12s.bak", without(stamp, "-:"), hash);
 	if (r == 0)
 		r = str_printf(&path, "%s" JOURNAL_DIR "/backups/%s", root, name);
 	if (r < 0)

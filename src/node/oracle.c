@@ -82,7 +82,7 @@ static enum stanza_sandbox sandbox_key(const struct plan *p, const char *plugin)
 static int compose(const struct plan *p, const struct baseline *base, const char *plugin,
 	const struct toml_node *carry, struct buf *out, size_t *ret_at, size_t *ret_add)
 {
-	size_t at = p->has_block ? p->block.begin : base->len;
+	size_t at = base->at, behind = at + base->joint;
 	struct stanza_spec spec = {
 		.handler = p->handler,
 		.sandbox = sandbox_key(p, plugin),
@@ -99,7 +99,7 @@ static int compose(const struct plan *p, const struct baseline *base, const char
 	*ret_at = at;
 	*ret_add = out->len - at;
 	if (r == 0)
-		r = buf_append(out, base->text + at, base->len - at);
+		r = buf_append(out, base->text + behind, base->len - behind);
 	return r;
 }
 
@@ -110,6 +110,12 @@ static int accept_candidate(struct plan *p, struct buf *text, size_t at, size_t 
 	p->at = at;
 	p->cut = p->has_block ? p->block.end - p->block.begin : 0;
 	p->add = add;
+	if (p->has_block && p->after_len - add != plan_file(p)->len - p->cut) {
+		/* more than the block went: other places have changed too */
+		p->at = 0;
+		p->cut = plan_file(p)->len;
+		p->add = p->after_len;
+	}
 	return 1;
 }
 

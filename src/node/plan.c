@@ -55,7 +55,7 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 {
 	const struct conf_file *f = plan_file(p);
 	struct err err = ERR_INIT;
-	size_t cut = p->has_block ? p->block.end - p->block.begin : 0;
+	struct stanza_rest rest = {.text = BUF_INIT(CONFSET_FILE_MAX + 64UL)};
 
 	if (p->source && !f->exists) {
 		b->len = strlen(p->source_start);
@@ -66,17 +66,15 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 			       ? internal(rep, ENOMEM)
 			       : 0;
 	}
-	b->len = f->len - cut;
-	b->text = malloc(b->len + 1);
-	if (!b->text)
+	if (p->has_block ? stanza_cut(f->text, f->len, f->doc, p->handler, &p->block, &rest) < 0
+			 : buf_append(&rest.text, f->text, f->len) < 0) {
+		buf_done(&rest.text);
 		return internal(rep, ENOMEM);
-	if (p->has_block) {
-		memcpy(b->text, f->text, p->block.begin);
-		memcpy(b->text + p->block.begin, f->text + p->block.end, f->len - p->block.end);
-	} else if (f->len > 0) {
-		memcpy(b->text, f->text, f->len);
 	}
-	b->text[b->len] = '\0';
+	b->text = rest.text.data;
+	b->len = rest.text.len;
+	b->at = p->has_block ? rest.at : b->len;
+	b->joint = rest.joint;
 	if (!p->has_block && !p->source && f->doc) {
 		b->file = f->doc;
 		b->borrowed = true;
@@ -109,11 +107,11 @@ static int dump_baseline(struct plan *p, struct baseline *b, struct err *err)
 	if (!plan_file(p)->exists || p->source)
 		return confset_dump(
 			&p->daemon, &p->set, p->target, NULL, 0, &b->dump_text, &b->dump, err);
-	r = buf_append(&text, b->text, p->has_block ? p->block.begin : b->len);
+	r = buf_append(&text, b->text, b->at);
 	if (r == 0 && b->own_version && p->target == 0)
 		r = buf_printf(&text, "\nversion = %u\n", b->own_version);
-	if (r == 0 && p->has_block)
-		r = buf_append_str(&text, b->text + p->block.begin);
+	if (r == 0)
+		r = buf_append(&text, b->text + b->at, b->len - b->at);
 	if (r < 0)
 		return err_sysf(err, -r, "containerd config dump");
 	return confset_dump(&p->daemon, &p->set, p->target, text.data ? text.data : "", text.len,
@@ -223,7 +221,7 @@ static int find_block(struct plan *p, struct report *rep)
 
 		if (!f->exists)
 			continue;
-		r = stanza_find(f->text ? f->text : "", f->doc, p->handler, &block, &err);
+		r = stanza_find(f->text ? f->text : "", f->len, f->doc, p->handler, &block, &err);
 		if (r < 0)
 			return report_set(rep, REASON_E_BROKEN_BLOCK, "%s: %s", f->path, err.text);
 		if (r == 0)
@@ -243,6 +241,29 @@ static int find_block(struct plan *p, struct report *rep)
 	return 0;
 }
 
+static void finish_hash(struct sha256 s, const char *rest, size_t len, char ret[SHA256_HEX_SIZE])
+{
+	uint8_t digest[SHA256_SIZE];
+
+	sha256_update(&s, rest, len);
+	sha256_final(&s, digest);
+	sha256_to_hex(digest, ret);
+}
+
+/* Up to the place of the change both texts are the same bytes. */
+static void hash_both(const struct plan *p, struct report *rep)
+{
+	const struct conf_file *f = plan_file(p);
+	size_t same = f->exists ? p->at : 0;
+	struct sha256 s;
+
+	sha256_init(&s);
+	sha256_update(&s, p->after, same);
+	finish_hash(s, p->after + same, p->after_len - same, rep->hash_after);
+	if (f->exists)
+		finish_hash(s, f->text + same, f->len - same, rep->hash_before);
+}
+
 /* The chosen bytes against the ones that are there. */
 static int conclude(struct plan *p, struct report *rep)
 {
@@ -256,9 +277,7 @@ static int conclude(struct plan *p, struct report *rep)
 			     : "block");
 	(void)snprintf(rep->config, sizeof(rep->config), "%s", f->path);
 	rep->version = p->version;
-	sha256_hex(p->after, p->after_len, rep->hash_after);
-	if (f->exists)
-		sha256_hex(f->text, f->len, rep->hash_before);
+	hash_both(p, rep);
 	if (f->doc && (toml_foreign_line(f->doc) || toml_has_bom(f->doc)))
 		report_warn(rep,
 			"%s has a byte order mark or bytes in comments that containerd 2.x "

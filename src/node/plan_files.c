@@ -104,9 +104,19 @@ static int check_disabled(const struct conf_file *f, const struct toml_doc *doc,
 	return 0;
 }
 
-/* Forms under which a [header] of ours could not stand, or would be read differently by a release.
+/* Whether tables of that name can have an effect in a file of the plan's version; others may have
+ * any form. */
+static bool may_count(const struct plan *p, const char *id)
+{
+	if (str_eq(id, CRI_ID_V3))
+		return p->daemon.major >= 2;
+	return p->version <= (str_eq(id, CRI_ID_V2) ? 2U : 1U);
+}
+
+/* Forms beside which a [header] of ours could not stand, or that the release reads as other names.
  */
-static int check_forms(const struct conf_file *f, const struct toml_doc *doc, struct report *rep)
+static int check_forms(const struct plan *p, const struct conf_file *f, const struct toml_doc *doc,
+	struct report *rep)
 {
 	const struct toml_node *plugins = toml_get(doc, toml_root(doc), "plugins");
 	static const char *const below[] = {"containerd", "runtimes"};
@@ -116,16 +126,17 @@ static int check_forms(const struct conf_file *f, const struct toml_doc *doc, st
 			"%s, line %u: plugins is an inline table, to which nothing can be added",
 			f->path, plugins->line);
 	for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-		if (n->flags & TOML_ESCAPED)
+		if ((n->flags & TOML_ESCAPED) && p->daemon.major < 2)
 			return report_set(rep, REASON_E_ESCAPED_KEY,
 				"%s, line %u: \"%s\" is spelled with an escape sequence, which "
-				"containerd 1.x "
-				"and 2.x read differently",
+				"containerd 1.x does not read in a header",
 				f->path, n->line, n->key);
 	}
 	for (size_t c = 0; c < CRI_IDS; c++) {
 		const struct toml_node *at = toml_get(doc, plugins, cri_ids[c]);
 
+		if (!may_count(p, cri_ids[c]))
+			continue;
 		for (size_t i = 0; at; i++) {
 			if (at->type != TOML_TABLE || (at->flags & TOML_INLINE))
 				return report_set(rep, REASON_E_INLINE_RUNTIMES,
@@ -171,5 +182,5 @@ int plan_check_files(
 		p->put_version = 0;
 	if (p->source)
 		f = &p->set.files[0];
-	return check_forms(f, p->source ? f->doc : b->file, rep);
+	return check_forms(p, f, p->source ? f->doc : b->file, rep);
 }

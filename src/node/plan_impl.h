@@ -8,6 +8,7 @@
 struct baseline {
 	char *text; /* bytes of the file without the block */
 	size_t len;
+	size_t at, joint;      /* as in struct stanza_rest; without a block its end, and 0 */
 	struct toml_doc *file; /* the same parsed */
 	bool borrowed;         /* it is the file's own */
 	unsigned own_version;  /* the block itself says the file's `version` (a file of ours) */

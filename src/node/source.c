@@ -15,7 +15,7 @@ int source_use(struct plan *p, const struct distro *distro, struct err *err)
 	struct conf_file *f = &p->set.files[0];
 	struct stanza_block block;
 	struct err why = ERR_INIT;
-	int r = stanza_find(f->text ? f->text : "", f->doc, p->handler, &block, &why);
+	int r = stanza_find(f->text ? f->text : "", f->len, f->doc, p->handler, &block, &why);
 
 	if (r < 0)
 		return err_setf(err, ERR_INVALID, EBADMSG, "%s: %s", f->path, why.text);

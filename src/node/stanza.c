@@ -103,7 +103,7 @@ static bool comment_is(
 	       (all == len + name || isspace((unsigned char)s[len + name]));
 }
 
-int stanza_find(const char *text, const struct toml_doc *doc, const char *handler,
+int stanza_find(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
 	struct stanza_block *ret, struct err *err)
 {
 	const struct toml_comment *begin = NULL, *end = NULL, *comments;
@@ -134,8 +134,10 @@ int stanza_find(const char *text, const struct toml_doc *doc, const char *handle
 			"line %u: the reaper block has no %s marker",
 			begin ? begin->line : end->line, begin ? "end" : "begin");
 	r = read_marker(text, begin, end, &block, err);
-	if (r > 0)
-		*ret = block;
+	if (r < 0)
+		return r;
+	block.intact = block.intact && !stanza_spills(text, len, doc, handler, &block);
+	*ret = block;
 	return r;
 }
 
@@ -159,30 +161,13 @@ unsigned stanza_gap(const char *text, size_t len)
 	return text[len - 1] == '\n' ? 1 : 2;
 }
 
-static int put_quoted(struct buf *out, const char *s, size_t len)
-{
-	int r = buf_append(out, "\"", 1);
-
-	for (size_t i = 0; i < len && r == 0; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c == '"' || c == '\\')
-			r = buf_printf(out, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			r = buf_printf(out, "\\u%04x", c);
-		else
-			r = buf_append(out, s + i, 1);
-	}
-	return r < 0 ? r : buf_append(out, "\"", 1);
-}
-
 static int put_value(struct buf *out, const struct toml_node *n)
 {
 	int r;
 
 	switch (n->type) {
 	case TOML_STRING:
-		return put_quoted(out, n->text, n->text_len);
+		return toml_put_quoted(out, n->text, n->text_len);
 	case TOML_INTEGER:
 		return buf_printf(out, "%" PRId64, n->integer);
 	case TOML_FLOAT:

@@ -36,7 +36,7 @@ struct stanza_block {
 	size_t body_begin, body_end; /* between the markers' lines */
 	unsigned format, gap;
 	uint32_t line; /* of the first marker */
-	bool intact;   /* the body has the hash that the marker says */
+	bool intact; /* the body has the hash that the marker says, and nobody added to its table */
 };
 
 /*
@@ -44,8 +44,28 @@ struct stanza_block {
  * with the lines in `err` when markers are left over, doubled or in the wrong order. Only comments
  * that stand alone on their line count.
  */
-int stanza_find(const char *text, const struct toml_doc *doc, const char *handler,
+int stanza_find(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
 	struct stanza_block *ret, struct err *err);
+
+/* The handler's table that a table is or lies in; NULL: it is none of ours. */
+const struct toml_node *stanza_table_of(const struct toml_node *table, const char *handler);
+
+/* Whether something outside of the block belongs to its runtime: keys right behind the end marker,
+ * or a [header] below our table. */
+bool stanza_spills(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
+	const struct stanza_block *b);
+
+/* What is left of a text without the block. */
+struct stanza_rest {
+	struct buf text;
+	size_t at;    /* where the block stood */
+	size_t joint; /* bytes of a line end that was put there, for the line before has none */
+};
+
+/* Fills *ret (whose buffer the caller has initialized and frees): neither the block is in it nor
+ * what stanza_spills finds. -ENOMEM, -EMSGSIZE. */
+int stanza_cut(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
+	const struct stanza_block *b, struct stanza_rest *ret);
 
 /* What the runtime's table says about sandboxes: "podsandbox" in the words of the file's version.
  */

@@ -14,9 +14,10 @@ static int replace_range(struct undo *u, const struct conf_file *f, size_t begin
 	const char *keep, struct report *rep)
 {
 	struct buf b = BUF_INIT(CONFSET_FILE_MAX + 64UL);
+	bool joined = *keep && begin > 0 && f->text[begin - 1] != '\n';
 
-	if (buf_append(&b, f->text, begin) < 0 || buf_append_str(&b, keep) < 0 ||
-		buf_append(&b, f->text + end, f->len - end) < 0) {
+	if (buf_append(&b, f->text, begin) < 0 || buf_append_str(&b, joined ? "\n" : "") < 0 ||
+		buf_append_str(&b, keep) < 0 || buf_append(&b, f->text + end, f->len - end) < 0) {
 		buf_done(&b);
 		return report_set(rep, REASON_E_INTERNAL, "out of memory");
 	}
@@ -33,16 +34,6 @@ static bool only_blanks(const char *text, size_t len)
 			return false;
 	}
 	return true;
-}
-
-/* The handler's table that this header opens or lies in; NULL: it is none of ours. */
-static const struct toml_node *our_table(const struct undo *u, const struct toml_node *t)
-{
-	while (t && t->parent &&
-		!(t->key && str_eq(t->key, u->plan.handler) && t->parent->key &&
-			str_eq(t->parent->key, "runtimes")))
-		t = t->parent;
-	return t && t->parent ? t : NULL;
 }
 
 /* Differences that are none: our runtime, and zero values that come or go. */
@@ -94,7 +85,7 @@ static int keep_others(struct undo *u, const struct conf_file *f, struct report 
 		size_t end = headers[i].end < b->body_end ? headers[i].end : b->body_end;
 
 		if (headers[i].begin < at || headers[i].begin >= b->body_end ||
-			!our_table(u, headers[i].table))
+			!stanza_table_of(headers[i].table, u->plan.handler))
 			continue;
 		bad |= buf_append(&out, f->text + at, headers[i].begin - at);
 		at = end;
@@ -127,6 +118,20 @@ static int keep_version(
 	return replace_range(u, f, b->begin, b->end, keep, rep);
 }
 
+static int take_rest(struct undo *u, const struct conf_file *f, struct report *rep)
+{
+	struct stanza_rest rest = {.text = BUF_INIT(CONFSET_FILE_MAX + 64UL)};
+
+	if (stanza_cut(f->text, f->len, f->doc, u->plan.handler, &u->plan.block, &rest) < 0) {
+		buf_done(&rest.text);
+		return report_set(rep, REASON_E_INTERNAL, "out of memory");
+	}
+	free(u->text);
+	u->text = rest.text.data;
+	u->len = rest.text.len;
+	return 0;
+}
+
 int undo_cut_block(struct undo *u, struct report *rep)
 {
 	const struct conf_file *f = plan_file(&u->plan);
@@ -138,7 +143,7 @@ int undo_cut_block(struct undo *u, struct report *rep)
 
 	u->way = UNDO_CUT;
 	u->edited = !b->intact;
-	r = replace_range(u, f, b->begin, b->end, "", rep);
+	r = take_rest(u, f, rep);
 	if (r == 0 && v && v->type == TOML_INTEGER && v->begin >= b->begin && v->end <= b->end)
 		r = keep_version(u, f, v, rep);
 	if (r == 0 && u->edited && loses_more(u, u->text, u->len))
@@ -159,7 +164,7 @@ int undo_cut_table(struct undo *u, struct report *rep)
 
 	headers = toml_headers(f->doc, &n);
 	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct toml_node *t = our_table(u, headers[i].table);
+		const struct toml_node *t = stanza_table_of(headers[i].table, u->plan.handler);
 		struct conf_file now = *f;
 
 		if (!t)

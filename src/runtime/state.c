@@ -1,8 +1,9 @@
 /* How a container's state is shown: as the OCI specification has it, and to people. */
 #include <errno.h>
-#include <time.h>
+#include <stdio.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/str.h"
 #include "oci/annotations.h"
@@ -22,11 +23,12 @@ const char *container_status_name(enum container_status status)
 
 const char *container_time(const struct timespec *t, char *buf, size_t size)
 {
-	struct tm tm;
+	char text[CLOCK_TEXT_SIZE];
 
-	if (t->tv_sec <= 0 || !gmtime_r(&t->tv_sec, &tm) ||
-		strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (t->tv_sec <= 0)
 		return "-";
+	clock_text(t->tv_sec, text);
+	(void)snprintf(buf, size, "%s", text);
 	return buf;
 }
 

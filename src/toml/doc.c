@@ -48,27 +48,27 @@ static size_t hash(const struct toml_node *parent, const char *key, size_t len)
 	return (size_t)(h ^ (h >> 32));
 }
 
-static void slot_put(struct toml_node **slots, size_t n_slots, struct toml_node *node)
+static void slot_put(struct toml_slot *slots, size_t n_slots, struct toml_slot slot)
 {
-	size_t i = hash(node->parent, node->key, node->key_len) & (n_slots - 1);
+	size_t i = slot.hash & (n_slots - 1);
 
-	while (slots[i])
+	while (slots[i].node)
 		i = (i + 1) & (n_slots - 1);
-	slots[i] = node;
+	slots[i] = slot;
 }
 
 static int slots_grow(struct toml_doc *doc)
 {
 	size_t n = doc->n_slots ? doc->n_slots * 2 : FIRST_SLOTS;
-	struct toml_node **slots;
+	struct toml_slot *slots;
 
-	if (doc->n_used * 2 < doc->n_slots)
+	if (doc->n_used * 4 < doc->n_slots * 3)
 		return 0;
-	slots = calloc(n, sizeof(struct toml_node *));
+	slots = calloc(n, sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < doc->n_slots; i++) {
-		if (doc->slots[i])
+		if (doc->slots[i].node)
 			slot_put(slots, n, doc->slots[i]);
 	}
 	free(doc->slots);
@@ -80,15 +80,16 @@ static int slots_grow(struct toml_doc *doc)
 struct toml_node *toml_lookup(
 	const struct toml_doc *doc, const struct toml_node *parent, const char *key, size_t len)
 {
-	size_t i;
+	size_t h, i;
 
 	if (doc->n_slots == 0)
 		return NULL;
-	i = hash(parent, key, len) & (doc->n_slots - 1);
-	for (; doc->slots[i]; i = (i + 1) & (doc->n_slots - 1)) {
-		struct toml_node *n = doc->slots[i];
+	h = hash(parent, key, len);
+	for (i = h & (doc->n_slots - 1); doc->slots[i].node; i = (i + 1) & (doc->n_slots - 1)) {
+		struct toml_node *n = doc->slots[i].node;
 
-		if (n->parent == parent && n->key_len == len && memcmp(n->key, key, len) == 0)
+		if (doc->slots[i].hash == h && n->parent == parent && n->key_len == len &&
+			memcmp(n->key, key, len) == 0)
 			return n;
 	}
 	return NULL;
@@ -107,7 +108,8 @@ struct toml_node *toml_add(struct toml_doc *doc, struct toml_node *parent,
 		n->key_len = part->len;
 		if (part->escaped)
 			n->flags |= TOML_ESCAPED;
-		slot_put(doc->slots, doc->n_slots, n);
+		slot_put(doc->slots, doc->n_slots,
+			(struct toml_slot) {n, hash(parent, n->key, n->key_len)});
 		doc->n_used++;
 	}
 	if (!parent)

@@ -5,10 +5,15 @@
 
 struct toml_chunk;
 
+struct toml_slot {
+	struct toml_node *node; /* NULL: free */
+	size_t hash;
+};
+
 struct toml_doc {
 	struct toml_node *root;
 	struct toml_chunk *memory;
-	struct toml_node **slots; /* open addressing over (parent, key) */
+	struct toml_slot *slots; /* open addressing over (parent, key) */
 	size_t n_slots, n_used;
 	struct toml_header *headers;
 	size_t n_headers, cap_headers;

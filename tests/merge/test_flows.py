@@ -320,6 +320,43 @@ def test_159_no_newline_at_the_end(tree, config, ctl):
     assert config.read_text() == "# edited\n" + BASE.rstrip("\n")
 
 
+def test_159_what_others_append_does_not_end_on_the_line_that_had_no_end(tree, config, ctl):
+    config.write_text(BASE.rstrip("\n"))
+    ctl.must("apply", "changed")
+    config.write_text(config.read_text() + "[x]\ny = 1\n")
+    ctl.must("apply", "ok")
+    ctl.must("undo", "removed")
+    assert config.read_text() == BASE + "[x]\ny = 1\n"
+
+
+@pytest.mark.parametrize("more", [
+    'snapshotter = "native"\n', '\n# kept\nsnapshotter = "native" # x\noptions.a = {b = 1}\n',
+    f'\n[{V2}.reaper-v2.options]\nConfigPath = "/x"\n', f'[{V2}."reaper-v2"."options"]\na = [\n 1]',
+], ids=["key", "keys", "options", "options-without-an-end"])  # fmt: skip
+def test_144_what_others_add_to_the_runtime_goes_with_it(tree, config, ctl, more):
+    kept = judge.dump("1.7", tree)
+    ctl.must("apply", "changed")
+    edited = config.read_text() + more
+    config.write_text(edited)
+    said = ctl.must("apply", "ok")
+    assert "edited by hand" in said["notes"][0] and config.read_text() == edited
+    ctl.must("undo", "removed")
+    assert judge.dump("1.7", tree) == kept, "a key of ours has become another table's"
+    assert edited.encode() in [p.read_bytes() for p in (tree / STATE / "containerd/backups").iterdir()]
+    config.write_text(edited)
+    ctl.must("apply", "changed", "--force")
+    assert judge.split(judge.dump("1.7", tree), "reaper-v2") == (judge.split(kept, "reaper-v2")[0], judge.EXACTLY)
+
+
+def test_144_options_before_the_block_go_with_it(tree, config, ctl):
+    ctl.must("apply", "changed")
+    theirs = f"[{V2}.reaper-v2.options]\na = 1\n# of runc\n"
+    config.write_text(config.read_text().replace("[" + V2 + ".runc]", theirs + "[" + V2 + ".runc]"))
+    ctl.must("apply", "ok")
+    ctl.must("undo", "removed")
+    assert config.read_text() == BASE.replace("[", "# of runc\n[", 1)
+
+
 # --- files that are no plain files ---
 
 

@@ -1,13 +1,19 @@
 """Any valid TOML that means the same gets the same runtime: the daemon's dump is the judge."""
 
 import random
+import tomllib
 
 import pytest
 from confmerge import judge
 from confmerge.cases import CONFIG, Case
-from confmerge.checks import check
+from confmerge.checks import check, check_any
 from confmerge.ctl import write
+from confmerge.respell import Respeller
 from confmerge.styles import Speller, configuration
+
+FIELD = sorted((judge.ROOT / "tests/data/containerd/field").glob("*.toml"))
+CORPUS = ["stock", "kind", "nvidia-default", "v3", "v3-crun", "v2-with-v3-images", "v2-with-v3-names", "zfs", "disabled-other"]
+BASES = FIELD + [judge.ROOT / f"tests/data/containerd/corpus/{name}.toml" for name in CORPUS]
 
 
 @pytest.fixture
@@ -36,3 +42,42 @@ def test_some_spellings(tree, containerd, seed):
 @pytest.mark.parametrize("seed", range(100, 125))
 def test_many_spellings(tree, containerd, seed):
     spelled(tree, containerd, seed)
+
+
+# --- configurations as tools and clouds write them ---
+
+
+@pytest.mark.submission("what the tools of the field write, as they write it")
+@pytest.mark.parametrize("name", [p.stem for p in FIELD])
+def test_field(tree, name):
+    text = (judge.ROOT / f"tests/data/containerd/field/{name}.toml").read_bytes()
+    check_any(tree, "1.7" if tomllib.loads(text.decode())["version"] == 2 else "2.1", text)
+
+
+@pytest.mark.full("and with every other containerd")
+@pytest.mark.parametrize("containerd", judge.VERSIONS)
+@pytest.mark.parametrize("name", [p.stem for p in FIELD])
+def test_field_everywhere(tree, name, containerd):
+    check_any(tree, containerd, (judge.ROOT / f"tests/data/containerd/field/{name}.toml").read_bytes())
+
+
+def respelled(tree, containerd, seed):
+    """Even seeds stay near to what people write, odd ones use all that TOML allows."""
+    base = random.Random(seed).choice([*BASES, None])
+    document = tomllib.loads(base.read_text() if base else judge.default(containerd))
+    if containerd.startswith("1") and document["version"] > 2:
+        document = tomllib.loads((judge.ROOT / "tests/data/containerd/corpus/stock.toml").read_text())
+    check_any(tree, containerd, Respeller(seed, odd=seed % 2 == 1).text(document))
+
+
+@pytest.mark.submission("the same files in words that nobody thought of, the same ones every time")
+@pytest.mark.parametrize("containerd, seed", [("1.6", 1000), ("1.7", 1001), ("1.7", 1002), ("2.1", 1003), ("2.1", 1004)])
+def test_respelled(tree, containerd, seed):
+    respelled(tree, containerd, seed)
+
+
+@pytest.mark.full("many more of them")
+@pytest.mark.parametrize("containerd", judge.VERSIONS)
+@pytest.mark.parametrize("seed", range(2000, 2040))
+def test_respelled_many(tree, containerd, seed):
+    respelled(tree, containerd, seed)

@@ -133,7 +133,7 @@ SYNTAX = [
     one("053", "ours in mixed quotes", "version = 2\n" + RUNC2 +
         f"[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.\"reaper-v2\"]\n{FULL}", "adopted"),
     one("054", "an escape in a quoted key",
-        'version = 2\n[plugins."io\\u002econtainerd.grpc.v1.cri".containerd]\nsnapshotter = "native"\n', "E_ESCAPED_KEY"),
+        'version = 2\n[plugins."io\\u002econtainerd.grpc.v1.cri".containerd]\nsnapshotter = "native"\n', {"1": "E_ESCAPED_KEY", "2": "block"}),
     one("055", "ours as a comment", "version = 2\n" + RUNC2 + "".join(f"# {l}\n" for l in SHORT2.splitlines()), "block"),
     one("056", "names like ours", "version = 2\n" + RUNC2 + "".join(
         f"[{V2}.{n}]\n{RUNC}" for n in ("reaper-v2-old", '"my.reaper-v2"', "grim-reaper-v2", "reaper")), "block"),
@@ -144,6 +144,8 @@ SYNTAX = [
     one("060", "inline runtimes",
         'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\n'
         'runtimes = {runc = {runtime_type = "io.containerd.runc.v2"}}\n', "E_INLINE_RUNTIMES", "1.7"),
+    one("060a", "inline runtimes under a name that is dead in this file",
+        'version = 2\n[plugins."io.containerd.cri.v1.runtime".containerd]\nruntimes = {x = {runtime_type = "y"}}\n' + RUNC2, {"1": "block"}),
     one("062", "inline plugins", "version = 2\nplugins = {}\n", "E_INLINE_RUNTIMES"),
     one("063", "dotted keys", 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\ncontainerd.snapshotter = "native"\n', "block"),
     one("064", "ours as dotted keys", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\n"

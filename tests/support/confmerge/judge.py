@@ -3,6 +3,7 @@
 import copy
 import functools
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -65,6 +66,32 @@ def runtimes(view):
         if "containerd" in plugin:
             return plugin["containerd"].setdefault("runtimes", {})
     raise AssertionError("no CRI plugin in the dump")
+
+
+def version(text):
+    return tomllib.loads(text.decode()).get("version")
+
+
+def plugins(text):
+    return tomllib.loads(text.decode()).get("plugins", {})
+
+
+def healthy(view):
+    """Whether the CRI plugin would start: it is there, and so is its default runtime."""
+    for name in CRI:
+        plugin = view.get("plugins", {}).get(name, {})
+        if "containerd" in plugin:
+            return plugin["containerd"].get("default_runtime_name") in plugin["containerd"].get("runtimes", {})
+    return False
+
+
+def spelled(found):
+    """(name, lines) of each runtime of a view, without its zero values."""
+    for name, table in found.items():
+        table = without_zeros(table)
+        options = table.pop("options", {})
+        yield f'"{name}"', "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()) + "".join(
+            f'"options"."{k}" = {json.dumps(v)}\n' for k, v in options.items())  # fmt: skip
 
 
 def without_zeros(value):

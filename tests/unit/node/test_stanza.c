@@ -44,8 +44,8 @@ Test(node_stanza, finds_its_block_again_and_cuts_exactly_what_was_added)
 			_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 			struct stanza_block b;
 
-			cr_assert_eq(
-				stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 1, "%s", text);
+			cr_assert_eq(stanza_find(text, strlen(text), doc, STANZA_HANDLER, &b, NULL),
+				1, "%s", text);
 			cr_expect(b.intact);
 			cr_expect_eq(b.begin, strlen(befores[i]));
 			cr_expect_str_eq(text + b.end, afters[k]);
@@ -63,7 +63,7 @@ Test(node_stanza, notices_every_changed_byte_of_the_body)
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 	struct stanza_block b;
 
-	cr_assert_eq(stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 1);
+	cr_assert_eq(stanza_find(text, strlen(text), doc, STANZA_HANDLER, &b, NULL), 1);
 	for (size_t i = b.body_begin; i + 1 < b.body_end; i++) {
 		_cleanup_free_ char *copy = strdup(text);
 		struct toml_doc *changed = NULL;
@@ -72,7 +72,7 @@ Test(node_stanza, notices_every_changed_byte_of_the_body)
 		copy[i] = copy[i] == 'x' ? 'y' : 'x';
 		if (toml_parse("t", copy, strlen(copy), 0, &changed, NULL) < 0)
 			continue;
-		if (stanza_find(copy, changed, STANZA_HANDLER, &c, NULL) == 1)
+		if (stanza_find(copy, strlen(copy), changed, STANZA_HANDLER, &c, NULL) == 1)
 			cr_expect_not(c.intact, "byte %zu", i);
 		toml_doc_free(changed);
 	}
@@ -98,7 +98,9 @@ Test(node_stanza, refuses_markers_that_are_left_over)
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
 		_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(fixed[i].text);
 
-		cr_expect_eq(stanza_find(fixed[i].text, doc, STANZA_HANDLER, &b, &err), -EBADMSG);
+		cr_expect_eq(stanza_find(fixed[i].text, strlen(fixed[i].text), doc, STANZA_HANDLER,
+				     &b, &err),
+			-EBADMSG);
 		cr_expect_not_null(strstr(err.text, fixed[i].error), "%s", err.text);
 	}
 	/* the same tables twice are no TOML: only the comments are compared here */
@@ -114,7 +116,8 @@ Test(node_stanza, refuses_markers_that_are_left_over)
 				*line = '#';
 		}
 		doc = parse(comments);
-		cr_expect_eq(stanza_find(comments, doc, STANZA_HANDLER, &b, &err), -EBADMSG);
+		cr_expect_eq(stanza_find(comments, strlen(comments), doc, STANZA_HANDLER, &b, &err),
+			-EBADMSG);
 		cr_expect_not_null(
 			strstr(err.text, "two reaper blocks: lines 1 and"), "%s", err.text);
 	}
@@ -127,7 +130,7 @@ Test(node_stanza, does_not_take_strings_or_tails_for_markers)
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = parse(text);
 	struct stanza_block b;
 
-	cr_expect_eq(stanza_find(text, doc, STANZA_HANDLER, &b, NULL), 0);
+	cr_expect_eq(stanza_find(text, strlen(text), doc, STANZA_HANDLER, &b, NULL), 0);
 }
 
 Test(node_stanza, carries_what_is_set_of_a_runtime_and_nothing_else)

@@ -281,6 +281,32 @@ Test(node_confset, expands_patterns_as_go_does)
 	tree_remove(root);
 }
 
+/* The rows are those of Go's own path/filepath/match_test.go, as far as one component goes. */
+Test(node_confset, matches_as_go_does)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} rows[] = {{"abc", "abc", true}, {"*", "abc", true}, {"*c", "abc", true},
+		{"a*", "a", true}, {"a*", "abc", true}, {"a*b?c*x", "abxbbxdbxebxczzx", true},
+		{"a*b?c*x", "abxbbxdbxebxczzy", false}, {"ab[c]", "abc", true},
+		{"ab[b-d]", "abc", true}, {"ab[e-g]", "abc", false}, {"ab[^c]", "abc", false},
+		{"ab[^b-d]", "abc", false}, {"ab[^e-g]", "abc", true}, {"a\\*b", "a*b", true},
+		{"a\\*b", "ab", false}, {"a?b", "a\u263ab", true}, {"a[^a]b", "a\u263ab", true},
+		{"a???b", "a\u263ab", false}, {"[a-\u03b6]*", "\u03b1", true},
+		{"*[a-\u03b6]", "A", false}, {"[\\]a]", "]", true}, {"[\\-]", "-", true},
+		{"[x\\-]", "x", true}, {"[x\\-]", "z", false}, {"[]a]", "]", false},
+		{"[-]", "-", false}, {"[x-]", "x", false}, {"[-x]", "x", false},
+		{"[a-b-c]", "a", false}, {"[", "a", false}, {"[^", "a", false},
+		{"[^bc", "a", false}, {"a[", "a", false}, {"a[", "ab", false}, {"*x", "xxx", true},
+		{"[!a]", "b", false}, {"*", ".hidden", true}, {"?x", ".x", true}, {"", "", true},
+		{"", "a", false}, {"a", "", false}, {"*", "", true}, {"**", "ab", true}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_expect_eq(confset_match(rows[i].pattern, rows[i].name), rows[i].matches, "%s %s",
+			rows[i].pattern, rows[i].name);
+}
+
 Test(node_root, makes_and_removes_only_what_was_missing)
 {
 	char *root = tree_new(), *before = tree_census(root), *after;
