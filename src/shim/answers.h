@@ -5,7 +5,7 @@
 #include "proto/google/protobuf/timestamp.pb-c.h"
 #include "shim/container.h"
 #include "shim/process.h"
-#include "shim/stats.h"
+#include "stats/stats.h"
 #include "ttrpc/server.h"
 
 /*

@@ -15,7 +15,7 @@
 #include "shim/answers.h"
 #include "shim/container.h"
 #include "shim/shim.h"
-#include "shim/stats.h"
+#include "stats/stats.h"
 #include "shim/waiters.h"
 #include "ttrpc/message.h"
 

@@ -1,6 +1,7 @@
 #include "shim/shim.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,9 @@ void shim_reconsider(struct shim *shim, bool asked)
 {
 	bool busy = !list_empty(&shim->containers) || !list_empty(&shim->reservations);
 
+	/* a spec has been read or a container is gone: a shim that now rests for months gives back
+	   what only that took */
+	(void)malloc_trim(0);
 	if (shim->leaving)
 		return;
 	/* a Delete whose caller has given up is followed by a Shutdown, and by no other */

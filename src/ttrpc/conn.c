@@ -23,8 +23,10 @@ struct ttrpc_conn {
 	void *ctx;
 
 	struct ttrpc_decoder decoder;
-	uint8_t in[TTRPC_CONN_IN];
-	size_t in_at, in_len; /* read, but held back while the queue is long */
+	/* what was read and not yet handed out, held back while the queue is long; there is none
+	   while nothing waits, so that an idle connection costs little */
+	uint8_t *in;
+	size_t in_at, in_len;
 
 	struct buf out;
 	size_t out_at; /* sent already */
@@ -47,6 +49,7 @@ static void conn_leave(struct ttrpc_conn *c)
 	if (--c->busy > 0 || !c->freed)
 		return;
 	ttrpc_decoder_done(&c->decoder);
+	free(c->in);
 	free(c);
 }
 
@@ -185,8 +188,12 @@ static void receive(struct ttrpc_conn *c)
 {
 	int turns;
 
+	if (!c->in && !(c->in = malloc(TTRPC_CONN_IN))) {
+		give_up(c, -ENOMEM);
+		return;
+	}
 	for (turns = 0; turns < READS_PER_TURN && usable(c) && !throttled(c); turns++) {
-		ssize_t n = RETRY_EINTR(recv(c->fd, c->in, sizeof(c->in), MSG_DONTWAIT));
+		ssize_t n = RETRY_EINTR(recv(c->fd, c->in, TTRPC_CONN_IN, MSG_DONTWAIT));
 
 		if (n <= 0) {
 			if (n == 0 || errno != EAGAIN)
@@ -196,7 +203,7 @@ static void receive(struct ttrpc_conn *c)
 		c->in_at = 0;
 		c->in_len = (size_t)n;
 		process(c);
-		if ((size_t)n < sizeof(c->in))
+		if ((size_t)n < TTRPC_CONN_IN)
 			return;
 	}
 }
@@ -211,6 +218,10 @@ static enum event_verb on_socket(struct event_source *s, uint32_t events)
 	process(c); /* what was held back */
 	if (c->in_at == c->in_len && (events & ~(uint32_t)EPOLLOUT))
 		receive(c);
+	if (c->in_at == c->in_len && !c->freed) {
+		free(c->in);
+		c->in = NULL;
+	}
 	update_mask(c);
 	conn_leave(c);
 	return EVENT_CONTINUE;

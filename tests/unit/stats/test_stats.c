@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "proto/cgroups_v1.pb-c.h"
 #include "proto/cgroups_v2.pb-c.h"
-#include "shim/stats.h"
+#include "stats/stats.h"
 #include "unit/cgroup/fake.h"
 
 static char dir[64];
@@ -66,7 +66,7 @@ static void expect_fields(const ProtobufCMessageDescriptor *d, const char *name,
 
 /* A wrong number is a wrong meter: kubelet would evict by it. From the field tables of containerd's
  * contract. */
-Test(shim_stats, has_the_field_numbers_that_clients_read)
+Test(stats, has_the_field_numbers_that_clients_read)
 {
 	expect_fields(&io__containerd__cgroups__v2__metrics__descriptor,
 		"io.containerd.cgroups.v2.Metrics",
@@ -150,7 +150,7 @@ static const uint32_t v2_controllers = CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGRO
 				       CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_IO) |
 				       CGROUP_BIT(CGROUP_RDMA) | CGROUP_BIT(CGROUP_HUGETLB);
 
-Test(shim_stats, of_v2_are_the_numbers_of_its_files, FAKE)
+Test(stats, of_v2_are_the_numbers_of_its_files, FAKE)
 {
 	Io__Containerd__Cgroups__V2__Metrics *m;
 
@@ -188,8 +188,86 @@ Test(shim_stats, of_v2_are_the_numbers_of_its_files, FAKE)
 	io__containerd__cgroups__v2__metrics__free_unpacked(m, NULL);
 }
 
+/* A "KEY NUMBER" line with a number of its own for each of the keys, in `file`. */
+static void write_keys(const char *file, const char *const *keys, size_t n)
+{
+	struct buf text = BUF_INIT(16384);
+
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(buf_printf(&text, "%s %zu\n", keys[i], 1000 + i), 0);
+	fake_file(dir, file, text.data);
+	buf_done(&text);
+}
+
+/* The value of a number by the name that the message's definition has for it. */
+static uint64_t number_of(const ProtobufCMessage *m, const char *name)
+{
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
+	uint64_t v;
+
+	cr_assert(f && f->type == PROTOBUF_C_TYPE_UINT64, "%s", name);
+	memcpy(&v, (const char *)m + f->offset, sizeof(v));
+	return v;
+}
+
+/* Each key of memory.stat is the field of its name. */
+Test(stats, of_v2_have_every_key_in_the_field_of_its_name, FAKE)
+{
+	static const char *const keys[] = {"anon", "file", "kernel_stack", "slab", "sock", "shmem",
+		"file_mapped", "file_dirty", "file_writeback", "anon_thp", "inactive_anon",
+		"active_anon", "inactive_file", "active_file", "unevictable", "slab_reclaimable",
+		"slab_unreclaimable", "pgfault", "pgmajfault", "workingset_refault",
+		"workingset_activate", "workingset_nodereclaim", "pgrefill", "pgscan", "pgsteal",
+		"pgactivate", "pgdeactivate", "pglazyfree", "pglazyfreed", "thp_fault_alloc",
+		"thp_collapse_alloc", "workingset_refault_anon", "workingset_refault_file",
+		"workingset_activate_anon", "workingset_activate_file"};
+	static const char *const events[] = {
+		"low", "high", "max", "oom", "oom_kill", "oom_group_kill"};
+	Io__Containerd__Cgroups__V2__Metrics *m;
+
+	write_keys("memory.stat", keys, ARRAY_LEN(keys));
+	write_keys("memory.events", events, ARRAY_LEN(events));
+	collect(v2_controllers, true);
+	m = io__containerd__cgroups__v2__metrics__unpack(NULL, stats.len, stats.data);
+	cr_assert(m && m->memory && m->memory_events);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		cr_expect_eq(number_of(&m->memory->base, keys[i]), 1000 + i, "%s", keys[i]);
+	for (size_t i = 0; i < ARRAY_LEN(events); i++)
+		cr_expect_eq(
+			number_of(&m->memory_events->base, events[i]), 1000 + i, "%s", events[i]);
+	io__containerd__cgroups__v2__metrics__free_unpacked(m, NULL);
+}
+
+Test(stats, of_v1_have_every_key_in_its_field, FAKE)
+{
+	static const char *const keys[] = {"cache", "rss", "rss_huge", "mapped_file", "dirty",
+		"writeback", "pgpgin", "pgpgout", "pgfault", "pgmajfault", "inactive_anon",
+		"active_anon", "inactive_file", "active_file", "unevictable",
+		"hierarchical_memory_limit", "hierarchical_memsw_limit", "total_cache", "total_rss",
+		"total_rss_huge", "total_mapped_file", "total_dirty", "total_writeback",
+		"total_pgpgin", "total_pgpgout", "total_pgfault", "total_pgmajfault",
+		"total_inactive_anon", "total_active_anon", "total_inactive_file",
+		"total_active_file", "total_unevictable"};
+	Io__Containerd__Cgroups__V1__Metrics *m;
+
+	write_keys("memory.stat", keys, ARRAY_LEN(keys));
+	collect(CGROUP_BIT(CGROUP_MEMORY), false);
+	m = io__containerd__cgroups__v1__metrics__unpack(NULL, stats.len, stats.data);
+	cr_assert(m && m->memory);
+	/* the kernel's order is that of the fields, which are numbered from 1 on */
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(
+			m->memory->base.descriptor, (unsigned)i + 1);
+
+		cr_assert(f);
+		cr_expect_eq(number_of(&m->memory->base, f->name), 1000 + i, "%s", keys[i]);
+	}
+	io__containerd__cgroups__v1__metrics__free_unpacked(m, NULL);
+}
+
 /* Zeros would be believed. */
-Test(shim_stats, leave_out_what_nobody_counts, FAKE)
+Test(stats, leave_out_what_nobody_counts, FAKE)
 {
 	Io__Containerd__Cgroups__V2__Metrics *m;
 
@@ -229,7 +307,7 @@ static void write_v1_files(void)
 	fake_file(dir, "hugetlb.2MB.failcnt", "23\n");
 }
 
-Test(shim_stats, of_v1_are_the_numbers_of_its_files, FAKE)
+Test(stats, of_v1_are_the_numbers_of_its_files, FAKE)
 {
 	Io__Containerd__Cgroups__V1__Metrics *m;
 

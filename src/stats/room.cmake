@@ -1,0 +1,1 @@
+reaper_room(stats DEPS base cgroup)
