@@ -27,7 +27,7 @@ static const char head[] =
 	"never starts pods with half a configuration. A key that nobody knows is a warning with "
 	"its "
 	"line\n"
-	"in containerd's log and in `reaperctl doctor`.\n"
+	"in containerd's log.\n"
 	"\n"
 	"## Settings\n"
 	"\n"
