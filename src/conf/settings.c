@@ -42,6 +42,19 @@ static const struct setting_info infos[_SETTING_MAX] = {
 		"Whose /etc/resolv.conf workloads see: the one that follows from the pod's "
 		"dnsPolicy, or the host's.",
 		SETTING_AT_CONTAINER},
+	[SETTING_SUBMOUNTS] = {"REAPER_SUBMOUNTS", "none",
+		"none, or a list of PATH=ACTION and FSTYPE=ACTION; ACTION is layer, bind or omit; "
+		"PATH is absolute and not below /dev, /proc, /run or /sys; FSTYPE may end in *",
+		"What the view shows of mounts of the host, where the built-in rules do not fit.",
+		SETTING_AT_CONTAINER},
+	[SETTING_PASSTHROUGH] = {"REAPER_PASSTHROUGH", "/var/lib/sss/pipes",
+		"none, or a list of absolute paths with * ? and [], not below /dev, /proc, /run or "
+		"/sys; '+' in front adds the list to the default",
+		"Sockets, FIFOs and directories of such that are the host's own in the view.",
+		SETTING_AT_CONTAINER},
+	[SETTING_STALE] = {"REAPER_STALE", "bind", "bind, warn or refuse",
+		"What to do with a file that the host replaced while a running pod holds it open.",
+		SETTING_AT_CONTAINER},
 	[SETTING_HOST_NAMESPACES] = {"REAPER_HOST_NAMESPACES", "none",
 		"none, or a list of pid, ipc, uts and net",
 		"Namespaces in which all pods get the host's, whatever they ask for.",
@@ -220,6 +233,8 @@ void settings_done(struct settings *s)
 		free(s->run_paths[i].path);
 	free(s->run_paths);
 	free(s->user);
+	(void)strv_free(s->submounts);
+	(void)strv_free(s->passthrough);
 	free(s->path);
 	(void)strv_free(s->warnings);
 	*s = (struct settings)SETTINGS_INIT;

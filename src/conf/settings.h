@@ -44,6 +44,14 @@ enum {
 
 enum containerd_merge { CONTAINERD_MERGE_AUTO, CONTAINERD_MERGE_NO };
 
+/* What happens when a file of the host was replaced and a running pod still holds the old one open,
+ * so that the view shows the old one to everybody. */
+enum stale_policy {
+	STALE_BIND,   /* the new container gets the host's file, bound read-only */
+	STALE_WARN,   /* a line in the log */
+	STALE_REFUSE, /* the container is not started */
+};
+
 enum { SETTING_SIZE_MIN = 1 << 20 };
 
 /* A size: bytes, or a percentage of the machine's memory if percent > 0. */
@@ -66,6 +74,9 @@ enum setting_key {
 	SETTING_UPPER_INODES,
 	SETTING_RUN_PATHS,
 	SETTING_DNS_MODE,
+	SETTING_SUBMOUNTS,
+	SETTING_PASSTHROUGH,
+	SETTING_STALE,
 	SETTING_HOST_NAMESPACES,
 	SETTING_ANNOTATIONS,
 	SETTING_CONTAINERD_MERGE,
@@ -100,6 +111,9 @@ struct settings {
 	struct setting_path *run_paths;
 	size_t n_run_paths;
 	enum dns_mode dns_mode;
+	char **submounts;   /* "/scratch=bind", "xfs=layer": rules of mount/submounts.h, checked */
+	char **passthrough; /* absolute glob(7) patterns, none below /dev, /proc, /run and /sys */
+	enum stale_policy stale;
 	unsigned host_namespaces; /* HOST_NS_… */
 	bool annotations;         /* false: a pod that has some is refused */
 	enum containerd_merge containerd_merge;

@@ -28,8 +28,7 @@ static const char *const level_words[] = {[LOG_LEVEL_ERROR] = "error",
 	NULL};
 static const char *const namespace_words[] = {"pid", "ipc", "uts", "net", NULL}; /* bit 0, 1, … */
 
-/* The number of the word, or -EINVAL. */
-static int find_word(const char *const *words, const char *text)
+int value_find_word(const char *const *words, const char *text)
 {
 	for (int i = 0; words[i]; i++) {
 		if (str_eq(words[i], text))
@@ -40,7 +39,7 @@ static int find_word(const char *const *words, const char *text)
 
 static int parse_isolation(struct settings *s, const char *text, const char **ret_why)
 {
-	int word = find_word(isolation_words, text);
+	int word = value_find_word(isolation_words, text);
 
 	(void)ret_why;
 	if (word >= 0)
@@ -55,7 +54,7 @@ static int format_isolation(const struct settings *s, struct buf *b)
 
 static int parse_trust(struct settings *s, const char *text, const char **ret_why)
 {
-	int word = find_word(trust_words, text);
+	int word = value_find_word(trust_words, text);
 
 	(void)ret_why;
 	if (word >= 0)
@@ -70,7 +69,7 @@ static int format_trust(const struct settings *s, struct buf *b)
 
 static int parse_merge(struct settings *s, const char *text, const char **ret_why)
 {
-	int word = find_word(merge_words, text);
+	int word = value_find_word(merge_words, text);
 
 	(void)ret_why;
 	if (word >= 0)
@@ -85,7 +84,7 @@ static int format_merge(const struct settings *s, struct buf *b)
 
 int value_parse_dns_mode(const char *text, enum dns_mode *ret_mode)
 {
-	int word = find_word(dns_words, text);
+	int word = value_find_word(dns_words, text);
 
 	if (word < 0)
 		return word;
@@ -117,7 +116,7 @@ static int format_annotations(const struct settings *s, struct buf *b)
 
 static int parse_level(struct settings *s, const char *text, const char **ret_why)
 {
-	int word = find_word(level_words, text);
+	int word = value_find_word(level_words, text);
 
 	(void)ret_why;
 	if (word >= 0)
@@ -142,7 +141,7 @@ static int parse_namespaces(struct settings *s, const char *text, const char **r
 		if (strv_split(&words, text, " \t,") < 0)
 			return -ENOMEM;
 		for (char **w = words; w && *w; w++) {
-			int word = find_word(namespace_words, *w);
+			int word = value_find_word(namespace_words, *w);
 
 			if (word < 0)
 				return word;
@@ -388,6 +387,9 @@ const struct value_type value_types[_SETTING_MAX] = {
 	[SETTING_RUN_PATHS] = {parse_run_paths, format_run_paths},
 	[SETTING_DNS_MODE] = {parse_dns_mode, format_dns_mode},
 	[SETTING_ANNOTATIONS] = {parse_annotations, format_annotations},
+	[SETTING_SUBMOUNTS] = {value_parse_submounts, value_format_submounts},
+	[SETTING_PASSTHROUGH] = {value_parse_passthrough, value_format_passthrough},
+	[SETTING_STALE] = {value_parse_stale, value_format_stale},
 	[SETTING_HOST_NAMESPACES] = {parse_namespaces, format_namespaces},
 	[SETTING_CONTAINERD_MERGE] = {parse_merge, format_merge},
 	[SETTING_LOG_LEVEL] = {parse_level, format_level},

@@ -26,4 +26,15 @@ struct value_type {
 	int (*format)(const struct settings *s, struct buf *b); /* -ENOMEM, -EMSGSIZE */
 };
 
+/* The number of the word in a NULL-terminated list, or -EINVAL. */
+int value_find_word(const char *const *words, const char *text);
+
+/* What shows the host in the view: value_view.c. */
+int value_parse_submounts(struct settings *s, const char *text, const char **ret_why);
+int value_format_submounts(const struct settings *s, struct buf *b);
+int value_parse_passthrough(struct settings *s, const char *text, const char **ret_why);
+int value_format_passthrough(const struct settings *s, struct buf *b);
+int value_parse_stale(struct settings *s, const char *text, const char **ret_why);
+int value_format_stale(const struct settings *s, struct buf *b);
+
 extern const struct value_type value_types[_SETTING_MAX];

@@ -32,6 +32,12 @@ void mountinfo_done(struct mountinfo *t)
 	*t = (struct mountinfo)MOUNTINFO_INIT;
 }
 
+void mountinfo_truncate(struct mountinfo *t, size_t n)
+{
+	while (t->n > n)
+		entry_done(&t->entries[--t->n]);
+}
+
 /* Blank, tab, newline and backslash are written as \ooo by the kernel. In place. */
 static void unescape(char *s)
 {

@@ -40,6 +40,9 @@ int mountinfo_read(int dirfd, const char *path, struct mountinfo *ret_table, str
 
 void mountinfo_done(struct mountinfo *t);
 
+/* Frees all entries from the n-th on. */
+void mountinfo_truncate(struct mountinfo *t, size_t n);
+
 /*
  * Leaves only the mounts that are visible, parents before children, the root first: the tree is
  * walked from the root and a mount that another one covers at the same point is left out with

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -55,6 +56,21 @@ struct mount_op *mount_ops_add(struct mount_ops *ops, enum mount_op_kind kind, c
 	}
 	ops->v[ops->n] = op;
 	return &ops->v[ops->n++];
+}
+
+int mount_ops_prepend(struct mount_ops *ops, struct mount_ops *more)
+{
+	size_t n = ops->n + more->n;
+	struct mount_op *v = reallocarray(more->v, n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	if (ops->n > 0)
+		memcpy(v + more->n, ops->v, ops->n * sizeof(*v));
+	free(ops->v);
+	*ops = (struct mount_ops) {.v = v, .n = n, .cap = n + 1};
+	*more = (struct mount_ops)MOUNT_OPS_INIT;
+	return 0;
 }
 
 void mount_ops_done(struct mount_ops *ops)

@@ -68,6 +68,9 @@ struct mount_ops {
 struct mount_op *mount_ops_add(struct mount_ops *ops, enum mount_op_kind kind, const char *dest,
 	const char *source, const char *fstype);
 
+/* Puts `more`, which is empty then, before what is there. -ENOMEM; both are as they were then. */
+int mount_ops_prepend(struct mount_ops *ops, struct mount_ops *more);
+
 /* Closes what is open and frees the list. */
 void mount_ops_done(struct mount_ops *ops);
 

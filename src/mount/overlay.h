@@ -33,6 +33,7 @@ int overlay_mount(const char *lower, const char *const *masks, const char *dir, 
 /*
  * Puts the whole view together below BASE_DIR/view in the caller's mount namespace (of its own, not
  * shared with the host) and makes it the root: overlay over /, then every further mount of the
- * host as submounts.h has it, then pivot_root. `proc_fd`: a procfs where "self" is the caller.
+ * host as submounts.h has it with the site's `rules`, then pivot_root. `proc_fd`: a procfs where
+ * "self" is the caller.
  */
-int overlay_build_view(int proc_fd, const char *base_dir, struct err *err);
+int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules, struct err *err);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/str.h"
 #include "node/child.h"
 #include "node/root.h"
@@ -144,7 +145,7 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 			s->files[importer].name, item->line);
 	r = confset_absolute(s->files[importer].name, item->text, &name);
 	if (r == 0 && strchr(item->text, '*')) {
-		r = confset_glob(root, name, &names);
+		r = glob_expand(root, name, CONFSET_FILES_MAX, &names);
 		for (char **n = names; r == 0 && n && *n; n++)
 			r = confset_add_import(s, importer, root, *n, &index);
 	} else if (r == 0) {

@@ -59,13 +59,6 @@ void confset_done(struct confset *s);
 int confset_dump(const struct daemon *d, const struct confset *s, size_t index, const char *text,
 	size_t len, char **ret_text, struct toml_doc **ret_doc, struct err *err);
 
-/* Names that `pattern` (with a '*') matches below `root`, sorted, in a new vector. */
-int confset_glob(const char *root, const char *pattern, char ***ret_names);
-
-/* Whether a name, which holds no '/', matches one component of a pattern, by the rules of Go's
- * filepath.Match. */
-bool confset_match(const char *pattern, const char *name);
-
 /*
  * A file that is not there yet, as if file `importer` named it at the end of its imports: its index
  * in *ret_index (that of the set's file if there is one of the name), or -errno. The next takes the

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/cleanup.h"
+#include "base/glob.h"
 #include "base/str.h"
 #include "node/plan_impl.h"
 
@@ -33,7 +34,7 @@ static int place_for(
 	if (r < 0)
 		return r;
 	slash = strrchr(pattern, '/');
-	if (!confset_match(slash + 1, name))
+	if (!glob_match(slash + 1, name))
 		return 0;
 	*slash = '\0';
 	if (strpbrk(pattern, "*?[\\"))

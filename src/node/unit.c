@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/macro.h"
 #include "base/str.h"
 #include "node/confset.h"
@@ -215,7 +216,7 @@ static int read_drop_ins(struct unit *u, const char *unit)
 
 		r = str_printf(&pattern, "%s/%s.d/*.conf", dirs[i], unit);
 		if (r == 0)
-			r = confset_glob(u->root, pattern, &found);
+			r = glob_expand(u->root, pattern, CONFSET_FILES_MAX, &found);
 		for (char **f = found; r == 0 && f && *f; f++)
 			r = strv_append(&names, *f);
 	}

@@ -21,6 +21,7 @@
 #include "oci/init_contract.h"
 #include "runtime/become.h"
 #include "runtime/hooks.h"
+#include "runtime/host_view.h"
 #include "runtime/init_state.h"
 #include "systemd/scope.h"
 
@@ -344,6 +345,7 @@ static const struct init_step container_steps[] = {
 	{"devices", step_devices},
 	{"seccomp profile", step_compile_seccomp},
 	{"labels", step_check_labels},
+	{"host view", host_view_prepare},
 	{"volumes", step_open_sources},
 	{"namespaces", step_namespaces},
 	{"host view", step_enter_view},

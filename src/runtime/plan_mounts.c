@@ -509,6 +509,7 @@ static void plan_group(const struct plan_input *in, struct plan *plan)
 	plan->group = groups_mount_spec(in->layout, in->group);
 	plan->group.size_bytes = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
 	plan->group.inodes = in->settings->upper_inodes;
+	plan->group.submounts = in->settings->submounts;
 }
 
 int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)

@@ -3,77 +3,19 @@
 Each test is one of the ways in which a view that all pods share has gone wrong elsewhere.
 """
 
-import contextlib
 import os
 import pathlib
 import subprocess
-import tempfile
 
 import pytest
 
 from bench import SHIM, spec
 from machine import descendants, is_zombie
+from running import Running, bind, mounted, said, with_mounts
 from ttrpc import RpcError
 from waiting import until
 
 pytestmark = pytest.mark.submission("the view is the product; each takes milliseconds")
-
-
-def with_mounts(*mounts):
-    """The mounts of a config.json, with more at their end."""
-    names = ("destination", "type", "source", "options")
-    return {"mounts": spec("x")["mounts"] + [dict(zip(names, m)) for m in mounts]}
-
-
-def bind(source, destination, *options):
-    return (destination, "bind", str(source), ["rbind", *options])
-
-
-class Running:
-    """A container of a pod of its own that runs a shell script."""
-
-    def __init__(self, bench, script, *mounts, name="one"):
-        self.container = bench.container("/bin/sh", "-c", script, name=name, **with_mounts(*mounts))
-        stdout = self.container.fifo("stdout")
-        self.reader = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            self.pid = self.container.create(stdout=stdout)
-        except RpcError:
-            os.close(self.reader)
-            self.container.end(delete=False)
-            raise
-        self.container.call("Start")
-
-    def line(self):
-        """The next thing that it says."""
-
-        def read():
-            try:
-                return os.read(self.reader, 4096)
-            except BlockingIOError:
-                return b""
-
-        return until(read, what="output").decode()
-
-    def end(self):
-        """Its output until its end."""
-        code = self.container.call("Wait").exit_status
-        os.set_blocking(self.reader, True)
-        with os.fdopen(self.reader, "rb") as file:
-            text = file.read().decode()
-        self.container.end()
-        assert code == 0, text
-        return text
-
-    def kill(self):
-        self.container.call("Kill", signal=9, all=True)
-        self.container.call("Wait")
-        os.close(self.reader)
-        self.container.end()
-
-
-def said(bench, script, *mounts, name="one"):
-    return Running(bench, script, *mounts, name=name).end()
 
 
 @pytest.fixture
@@ -84,18 +26,6 @@ def sources(bench):
     subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
     yield directory
     subprocess.run(["umount", "-l", directory], check=True)
-
-
-@contextlib.contextmanager
-def mounted():
-    """A tmpfs on the host outside /run, of which pods see nothing."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/mnt"))
-    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", path], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", path], check=True)
-        path.rmdir()
 
 
 def test_two_pods_have_different_volumes_at_one_path(bench, sources):

@@ -90,6 +90,14 @@ Test(conf_settings, takes_values_of_every_key_and_writes_them_back)
 		{"REAPER_RUN_PATHS=\"/run/a:ro, /run/b/c:rw\"", SETTING_RUN_PATHS,
 			"/run/a /run/b/c:rw"},
 		{"REAPER_RUN_PATHS=none", SETTING_RUN_PATHS, "none"},
+		{"REAPER_SUBMOUNTS=/scratch=bind, ext*=omit /a=b/c=layer", SETTING_SUBMOUNTS,
+			"/scratch=bind ext*=omit /a=b/c=layer"},
+		{"REAPER_SUBMOUNTS=none", SETTING_SUBMOUNTS, "none"},
+		{"REAPER_PASSTHROUGH=/srv/*/socket", SETTING_PASSTHROUGH, "/srv/*/socket"},
+		{"REAPER_PASSTHROUGH=+/srv/a,/srv/b", SETTING_PASSTHROUGH,
+			"/var/lib/sss/pipes /srv/a /srv/b"},
+		{"REAPER_PASSTHROUGH=none", SETTING_PASSTHROUGH, "none"},
+		{"REAPER_STALE=refuse", SETTING_STALE, "refuse"},
 		{"REAPER_HOST_NAMESPACES=net pid,pid", SETTING_HOST_NAMESPACES, "pid net"},
 		{"REAPER_HOST_NAMESPACES=pid ipc uts net", SETTING_HOST_NAMESPACES,
 			"pid ipc uts net"},
@@ -437,4 +445,33 @@ Test(conf_settings, leaves_other_annotations_alone)
 	cr_assert_eq(load_annotated("reaper.runtimes/x", "1", &s, &err), 0);
 	settings_done(&s);
 	settings_done(NULL);
+}
+
+Test(conf_settings, rules_that_nobody_can_mean_are_refused)
+{
+	static const char *const lines[] = {
+		"REAPER_SUBMOUNTS=",
+		"REAPER_SUBMOUNTS=/scratch",
+		"REAPER_SUBMOUNTS=/scratch=show",
+		"REAPER_SUBMOUNTS=scratch/a=bind",
+		"REAPER_SUBMOUNTS=*ext4=bind",
+		"REAPER_SUBMOUNTS=/=bind",
+		"REAPER_SUBMOUNTS=/run/user=bind",
+		"REAPER_SUBMOUNTS=/proc=omit",
+		"REAPER_SUBMOUNTS=/a/../b=omit",
+		"REAPER_PASSTHROUGH=",
+		"REAPER_PASSTHROUGH=+",
+		"REAPER_PASSTHROUGH=/var",
+		"REAPER_PASSTHROUGH=/run/*.sock",
+		"REAPER_PASSTHROUGH=var/lib/sss",
+		"REAPER_STALE=never",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct settings s = SETTINGS_INIT;
+		struct err err = ERR_INIT;
+
+		cr_expect_eq(load(lines[i], NULL, &s, &err), -EINVAL, "%s", lines[i]);
+		cr_expect(strstr(err.text, ": must be ") != NULL, "%s", err.text);
+	}
 }

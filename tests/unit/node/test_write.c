@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/glob.h"
 #include "base/macro.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -266,17 +267,17 @@ Test(node_confset, expands_patterns_as_go_does)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		tree_put(root, names[i], "", 0);
-	cr_assert_eq(confset_glob(root, "/etc/*.toml", &found), 0);
+	cr_assert_eq(glob_expand(root, "/etc/*.toml", CONFSET_FILES_MAX, &found), 0);
 	cr_assert_eq(strv_len(found), 3);
 	cr_expect_str_eq(found[0], "/etc/.hidden.toml");
 	cr_expect_str_eq(found[1], "/etc/a.toml");
 	cr_expect_str_eq(found[2], "/etc/b.toml");
 	found = strv_free(found);
-	cr_assert_eq(confset_glob(root, "/e*/cont*/*.toml", &found), 0);
+	cr_assert_eq(glob_expand(root, "/e*/cont*/*.toml", CONFSET_FILES_MAX, &found), 0);
 	cr_assert_eq(strv_len(found), 1);
 	cr_expect_str_eq(found[0], "/etc/containerd/c.toml");
 	found = strv_free(found);
-	cr_assert_eq(confset_glob(root, "/nope/*", &found), 0);
+	cr_assert_eq(glob_expand(root, "/nope/*", CONFSET_FILES_MAX, &found), 0);
 	cr_expect_null(found);
 	tree_remove(root);
 }
@@ -303,7 +304,7 @@ Test(node_confset, matches_as_go_does)
 		{"", "a", false}, {"a", "", false}, {"*", "", true}, {"**", "ab", true}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		cr_expect_eq(confset_match(rows[i].pattern, rows[i].name), rows[i].matches, "%s %s",
+		cr_expect_eq(glob_match(rows[i].pattern, rows[i].name), rows[i].matches, "%s %s",
 			rows[i].pattern, rows[i].name);
 }
 

@@ -1,3 +1,5 @@
+#include "base/glob.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -5,7 +7,6 @@
 #include <sys/stat.h>
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "node/confset.h"
 
 /*
  * The rules are those of Go's filepath.Glob: '*' and '?' match a leading dot too, '^' alone negates
@@ -85,7 +86,7 @@ static const char *match_char(const char *p, struct slice c)
 	return strncmp(p, c.s, c.len) == 0 ? p + c.len : NULL;
 }
 
-bool confset_match(const char *pattern, const char *name)
+bool glob_match(const char *pattern, const char *name)
 {
 	const char *star = NULL, *retry = NULL;
 
@@ -124,7 +125,8 @@ static bool has_magic(const char *s)
 }
 
 /* The names in `dir` that match one component of the pattern, each put behind the directory. */
-static int match_component(const char *root, const char *dir, const char *component, char ***names)
+static int match_component(
+	const char *root, const char *dir, const char *component, size_t max, char ***names)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_closedir_ DIR *d = NULL;
@@ -136,9 +138,9 @@ static int match_component(const char *root, const char *dir, const char *compon
 	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
-			!confset_match(component, e->d_name))
+			!glob_match(component, e->d_name))
 			continue;
-		if (strv_len(*names) >= CONFSET_FILES_MAX)
+		if (strv_len(*names) >= max)
 			return -E2BIG;
 		r = strv_appendf(names, "%s/%s", dir, e->d_name);
 		if (r < 0)
@@ -147,14 +149,15 @@ static int match_component(const char *root, const char *dir, const char *compon
 	return 0;
 }
 
-static int expand_one(const char *root, const char *dir, const char *component, char ***names)
+static int expand_one(
+	const char *root, const char *dir, const char *component, size_t max, char ***names)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
 	int r;
 
 	if (has_magic(component))
-		return match_component(root, dir, component, names);
+		return match_component(root, dir, component, max, names);
 	r = str_printf(&path, "%s%s/%s", root, dir, component);
 	if (r < 0)
 		return r;
@@ -163,7 +166,7 @@ static int expand_one(const char *root, const char *dir, const char *component, 
 	return strv_appendf(names, "%s/%s", dir, component);
 }
 
-int confset_glob(const char *root, const char *pattern, char ***ret_names)
+int glob_expand(const char *root, const char *pattern, size_t max, char ***ret_names)
 {
 	_cleanup_strv_ char **components = NULL, **names = NULL;
 	int r = strv_split(&components, pattern, "/");
@@ -174,7 +177,7 @@ int confset_glob(const char *root, const char *pattern, char ***ret_names)
 		_cleanup_strv_ char **next = NULL;
 
 		for (char **n = names; r == 0 && n && *n; n++)
-			r = expand_one(root, *n, *c, &next);
+			r = expand_one(root, *n, *c, max, &next);
 		strv_free(names);
 		names = TAKE_PTR(next);
 	}

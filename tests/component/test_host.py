@@ -1,0 +1,275 @@
+"""The view follows the host: what it mounts and unmounts, replaces and deletes, and whom it listens to.
+
+A group is made by the test's first container and outlives it; what the host does then, the next
+container must see.
+"""
+
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+
+import pytest
+
+from machine import BINARIES
+from running import Running, bind, mounted, said
+from ttrpc import RpcError
+from waiting import until
+
+pytestmark = pytest.mark.submission("a view of yesterday's host is worse than none; each takes milliseconds")
+
+HOLD = "echo ready; exec sleep 600"
+
+
+def point_in(pod, path):
+    return pathlib.Path(f"/proc/{pod.pid}/root{path}")
+
+
+def mounts_of(pod):
+    """Mount point: (type, whether it is read-only), the topmost of each."""
+    found = {}
+    for line in pathlib.Path(f"/proc/{pod.pid}/mountinfo").read_text().splitlines():
+        words, kind = line.split(), line.split(" - ")[1].split()[0]
+        found[words[4]] = (kind, "ro" in words[5].split(","))
+    return found
+
+
+@pytest.fixture
+def first(bench):
+    """A running container: the group is made, and somebody is in it."""
+    pod = Running(bench, HOLD, name="first")
+    assert pod.line() == "ready\n"
+    yield pod
+    pod.kill()
+
+
+@pytest.fixture
+def place():
+    """A directory of the host's root file system."""
+    path = pathlib.Path("/usr/local/lib/reaper-test")
+    path.mkdir()
+    yield path
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+
+
+def replace(path, text):
+    """As every package manager does it."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+# ---- mounts ----
+
+
+def test_what_the_host_mounts_later_is_seen_by_the_next_container_and_not_written_to(bench, first):
+    with mounted() as path:
+        (path / "file").write_text("later\n")
+        assert said(bench, f"cat {path}/file; echo x >{path}/new; cat {path}/new") == "later\nx\n"
+        assert not (path / "new").exists()
+        # the writes are the group's, as everywhere else
+        assert said(bench, f"cat {path}/new", name="two") == "x\n"
+        # the pod from before has what it had
+        assert not point_in(first, f"{path}/file").exists()
+
+
+def test_what_the_host_has_unmounted_is_gone_for_the_next_container(bench):
+    with mounted() as path:
+        (path / "file").write_text("there\n")
+        pod = Running(bench, HOLD, name="first")
+        pod.line()
+        subprocess.run(["umount", path], check=True)
+        assert said(bench, f"ls -A {path}") == ""
+        # another file system at the same place is not the one from before
+        subprocess.run(["mount", "-t", "tmpfs", "reaper-test", path], check=True)
+        (path / "other").write_text("other\n")
+        assert said(bench, f"ls -A {path}", name="two") == "other\n"
+        pod.kill()
+
+
+def test_a_mount_below_another_one_comes_and_goes_with_it(bench, first):
+    with mounted() as path:
+        (path / "below").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "reaper-below", path / "below"], check=True)
+        (path / "below" / "file").write_text("below\n")
+        assert said(bench, f"cat {path}/below/file") == "below\n"
+        subprocess.run(["umount", path / "below"], check=True)
+        assert said(bench, f"ls -A {path}/below", name="two") == ""
+        # the upper one is replaced under the lower one's feet
+        subprocess.run(["umount", path], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "reaper-test", path], check=True)
+        (path / "below").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "reaper-below", path / "below"], check=True)
+        (path / "below" / "again").write_text("")
+        assert said(bench, f"ls -A {path} {path}/below", name="three") == f"{path}:\nbelow\n\n{path}/below:\nagain\n"
+        subprocess.run(["umount", path / "below"], check=True)
+
+
+def test_a_bound_file_that_the_host_mounts_later_is_bound(bench, first, place):
+    for name in ("a", "b"):
+        (place / name).write_text(f"{name}\n")
+    subprocess.run(["mount", "--bind", place / "a", place / "b"], check=True)
+    try:
+        assert said(bench, f"cat {place}/b; echo x 2>/dev/null >{place}/b || echo refused") == "a\nrefused\n"
+    finally:
+        subprocess.run(["umount", place / "b"], check=True)
+    assert said(bench, f"cat {place}/b", name="two") == "b\n"
+
+
+def test_a_link_that_a_workload_left_leads_no_mount_astray(bench):
+    with mounted() as path:
+        subprocess.run(["umount", path], check=True)
+        assert said(bench, f"rmdir {path} && ln -s /usr {path}; ls -d {path}") == f"{path}\n"
+        subprocess.run(["mount", "-t", "tmpfs", "reaper-test", path], check=True)
+        (path / "file").write_text("")
+        assert said(bench, "ls -d /usr/bin", name="two") == "/usr/bin\n"
+
+
+def test_the_sites_rules_decide(bench, first, monkeypatch):
+    with mounted() as path, mounted() as other:
+        for p in (path, other):
+            (p / "file").write_text("there\n")
+        monkeypatch.setenv("REAPER_SUBMOUNTS", f"{path}=bind {other}=omit")
+        assert said(bench, f"ls -A {other}; echo x >>{path}/file") == ""
+        assert (path / "file").read_text() == "there\nx\n"
+        # a changed rule holds from the next container on
+        monkeypatch.setenv("REAPER_SUBMOUNTS", "tmpfs=layer")
+        assert said(bench, f"cat {other}/file; echo y >>{path}/file; cat {path}/file", name="two") == "there\nthere\nx\ny\n"
+        assert (path / "file").read_text() == "there\nx\n"
+
+
+# ---- files ----
+
+
+def test_what_the_host_replaces_makes_and_deletes_is_seen_by_the_next_container(bench, place, first):
+    (place / "old").write_text("one\n")
+    (place / "gone").write_text("one\n")
+    look = f"cat {place}/old {place}/gone {place}/new 2>&1 || true"
+    assert said(bench, look) == f"one\none\ncat: {place}/new: No such file or directory\n"
+    replace(place / "old", "two\n")
+    (place / "gone").unlink()
+    (place / "new").write_text("two\n")
+    assert said(bench, look, name="two") == f"two\ncat: {place}/gone: No such file or directory\ntwo\n"
+
+
+@pytest.mark.parametrize("backup", [False, True], ids=["replaced", "with a backup"])
+def test_a_library_upgraded_while_a_pod_uses_it_is_the_new_one_for_the_next_pod(bench, place, backup):
+    library = place / "libreaper.so"
+    library.write_text("one\n")
+    pod = Running(bench, f"exec 7<{library}; echo ready; read x <&7; exec sleep 600", name="first")
+    pod.line()
+    if backup:  # the old file keeps a name
+        os.link(library, place / "libreaper.so.old")
+    replace(library, "two\n")
+    script = f"cat {library}; echo x 2>/dev/null >{library} || echo refused"
+    assert said(bench, script) == "two\nrefused\n"
+    assert library.read_text() == "two\n"
+    # also the one after it, for which nobody looks at the processes again
+    replace(library, "three\n")
+    assert said(bench, f"cat {library}", name="two") == "three\n"
+    assert pathlib.Path(f"/proc/{pod.pid}/fd/7").read_text() == "one\n"
+    pod.kill()
+    # nobody holds it: there is nothing to bind
+    assert said(bench, f"cat {library}; grep -c {library} /proc/self/mountinfo || true", name="three") == "three\n0\n"
+
+
+@pytest.mark.parametrize("how", ["replaced", "deleted"])
+def test_a_stale_file_can_refuse_the_pod_or_be_reported(bench, place, monkeypatch, how):
+    library = place / "libreaper.so"
+    library.write_text("one\n")
+    pod = Running(bench, f"exec 7<{library}; echo ready; exec sleep 600", name="first")
+    pod.line()
+    replace(library, "two\n") if how == "replaced" else library.unlink()
+    monkeypatch.setenv("REAPER_STALE", "refuse")
+    with pytest.raises(RpcError, match=f"{library}: the host {how} it and a running pod still has the old file open"):
+        said(bench, "true")
+    monkeypatch.setenv("REAPER_STALE", "warn")
+    other = Running(bench, f"cat {library}; exec sleep 600", name="two")
+    assert other.line() == "one\n"
+    log = os.read(os.open(bench.directory / "two" / "log", os.O_RDONLY | os.O_NONBLOCK), 1 << 16).decode()
+    assert f"{library}: the host {how} it, but a running pod has the old file open" in log
+    other.kill()
+    pod.kill()
+
+
+def test_what_a_workload_wrote_or_replaced_itself_is_not_stale(bench, place, monkeypatch):
+    library = place / "libreaper.so"
+    library.write_text("one\n")
+    script = f"echo mine >{library}.n; mv {library}.n {library}; exec 7<{library}; echo ready; exec sleep 600"
+    pod = Running(bench, script, name="first")
+    pod.line()
+    replace(library, "two\n")
+    monkeypatch.setenv("REAPER_STALE", "refuse")
+    assert said(bench, f"cat {library}") == "mine\n"
+    pod.kill()
+
+
+# ---- sockets and FIFOs ----
+
+
+@contextlib.contextmanager
+def server(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield listener
+    path.unlink()
+
+
+TALK = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('{}'); s.send(b'hello'); print('said')"
+
+
+def python(code):
+    return f'/usr/bin/python3 -c "{code}" 2>&1 | tail -n 1'
+
+
+def heard(listener):
+    connection, _ = listener.accept()
+    with connection:
+        return connection.recv(100)
+
+
+def test_a_socket_of_the_host_is_reached_if_it_is_passed_through(bench, place, first, monkeypatch):
+    with server(place / "a.sock") as a, server(place / "b.sock"):
+        assert "refused" in said(bench, python(TALK.format(place / "a.sock")))
+        monkeypatch.setenv("REAPER_PASSTHROUGH", f"{place}/[a].*")
+        assert said(bench, python(TALK.format(place / "a.sock")), name="two") == "said\n"
+        assert heard(a) == b"hello"
+        assert "refused" in said(bench, python(TALK.format(place / "b.sock")), name="three")
+
+
+def test_a_fifo_of_the_host_is_written_to_if_it_is_passed_through(bench, place, first, monkeypatch):
+    os.mkfifo(place / "fifo")
+    reader = os.open(place / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setenv("REAPER_PASSTHROUGH", f"{place}/fifo")
+    assert said(bench, f"echo hello >{place}/fifo") == ""
+    assert os.read(reader, 100) == b"hello\n"
+    os.close(reader)
+
+
+def test_the_pipes_of_sssd_are_passed_through_and_outlive_its_restart(bench, first):
+    """The directory is bound, so that a running pod finds a socket that was made anew."""
+    pipes = pathlib.Path("/var/lib/sss/pipes")
+    if pipes.exists():
+        pytest.fail("this machine has an sssd of its own")
+    made = [p for p in (pipes, pipes.parent) if not p.exists()]
+    pipes.mkdir(parents=True)
+    try:
+        script = f"{python(TALK.format(pipes / 'nss'))}; read x; {python(TALK.format(pipes / 'nss'))}"
+        go = bench.directory / "go"
+        os.mkfifo(go)
+        with server(pipes / "nss") as nss:
+            pod = Running(bench, script.replace("read x", "read x </go"), bind(go, "/go"))
+            assert pod.line() == "said\n"
+            assert heard(nss) == b"hello"
+        with server(pipes / "nss") as nss:
+            go.write_text("\n")
+            assert pod.line() == "said\n"
+            assert heard(nss) == b"hello"
+            assert pod.end() == ""
+    finally:
+        for path in made:
+            path.rmdir()

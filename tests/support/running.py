@@ -1,0 +1,80 @@
+"""Containers of a bench that run a shell script, and what they say."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from bench import spec
+from ttrpc import RpcError
+from waiting import until
+
+
+def with_mounts(*mounts):
+    """The mounts of a config.json, with more at their end."""
+    names = ("destination", "type", "source", "options")
+    return {"mounts": spec("x")["mounts"] + [dict(zip(names, m)) for m in mounts]}
+
+
+def bind(source, destination, *options):
+    return (destination, "bind", str(source), ["rbind", *options])
+
+
+class Running:
+    """A container of a pod of its own that runs a shell script."""
+
+    def __init__(self, bench, script, *mounts, name="one"):
+        self.container = bench.container("/bin/sh", "-c", script, name=name, **with_mounts(*mounts))
+        stdout = self.container.fifo("stdout")
+        self.reader = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            self.pid = self.container.create(stdout=stdout)
+        except RpcError:
+            os.close(self.reader)
+            self.container.end(delete=False)
+            raise
+        self.container.call("Start")
+
+    def line(self):
+        """The next thing that it says."""
+
+        def read():
+            try:
+                return os.read(self.reader, 4096)
+            except BlockingIOError:
+                return b""
+
+        return until(read, what="output").decode()
+
+    def end(self):
+        """Its output until its end."""
+        code = self.container.call("Wait").exit_status
+        os.set_blocking(self.reader, True)
+        with os.fdopen(self.reader, "rb") as file:
+            text = file.read().decode()
+        self.container.end()
+        assert code == 0, text
+        return text
+
+    def kill(self):
+        self.container.call("Kill", signal=9, all=True)
+        self.container.call("Wait")
+        os.close(self.reader)
+        self.container.end()
+
+
+def said(bench, script, *mounts, name="one"):
+    return Running(bench, script, *mounts, name=name).end()
+
+
+@contextlib.contextmanager
+def mounted(*options, fstype="tmpfs", device="reaper-test"):
+    """A file system on the host outside /run, of which pods see nothing."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/mnt"))
+    subprocess.run(["mount", "-t", fstype, *options, device, path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+        path.rmdir()
