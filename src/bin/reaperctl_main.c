@@ -119,6 +119,10 @@ static const struct cli_command commands[] = {
 		"Writes the image " IMAGE_NAME " to standard output as an OCI tar", NULL},
 	{"overlay", "list", OPT_JSON, overlay_list_command,
 		"Lists the views of the host that pods share, and what they use", NULL},
+	{"overlay", "refresh", OPT_JSON, overlay_refresh_command,
+		"Brings the views to what the host has mounted, replaced and deleted since",
+		"The next container's start does the same. Files of which a running pod still "
+		"holds an\nold version are listed: that one is what the pods see."},
 	{"overlay", "gc", OPT_ALL | OPT_JSON, overlay_gc_command,
 		"Removes views that no pod uses, with all that was written in them",
 		"Exit status: 0 done, 1 something could not be removed, or --all and a view is in "

@@ -1,6 +1,6 @@
 /*
  * `reaperctl overlay`: the groups whose containers share a view of the host (mount/group.h), what
- * they use, and their end. Both print a table or, with --json, one object.
+ * they use, and their end. All print a table or, with --json, one object.
  */
 #pragma once
 
@@ -14,3 +14,10 @@ int overlay_list_command(const struct cli_args *args);
  * told, and is no error without --all. Exit status 1 if something could not be removed.
  */
 int overlay_gc_command(const struct cli_args *args);
+
+/*
+ * Brings the view of every group to what the host is now, as the next container's start would:
+ * mounts, replaced and deleted files. Prints the files of which a running pod holds an old version
+ * (overlay_refresh.c).
+ */
+int overlay_refresh_command(const struct cli_args *args);

@@ -5,6 +5,7 @@ container must see.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -12,10 +13,9 @@ import subprocess
 
 import pytest
 
-from machine import BINARIES
+from machine import BINARIES, run
 from running import Running, bind, mounted, said
 from ttrpc import RpcError
-from waiting import until
 
 pytestmark = pytest.mark.submission("a view of yesterday's host is worse than none; each takes milliseconds")
 
@@ -24,15 +24,6 @@ HOLD = "echo ready; exec sleep 600"
 
 def point_in(pod, path):
     return pathlib.Path(f"/proc/{pod.pid}/root{path}")
-
-
-def mounts_of(pod):
-    """Mount point: (type, whether it is read-only), the topmost of each."""
-    found = {}
-    for line in pathlib.Path(f"/proc/{pod.pid}/mountinfo").read_text().splitlines():
-        words, kind = line.split(), line.split(" - ")[1].split()[0]
-        found[words[4]] = (kind, "ro" in words[5].split(","))
-    return found
 
 
 @pytest.fixture
@@ -205,6 +196,55 @@ def test_what_a_workload_wrote_or_replaced_itself_is_not_stale(bench, place, mon
     monkeypatch.setenv("REAPER_STALE", "refuse")
     assert said(bench, f"cat {library}") == "mine\n"
     pod.kill()
+
+
+def refresh(*options):
+    return run([BINARIES / "reaperctl", "overlay", "refresh", *options]).stdout
+
+
+def test_refresh_names_the_files_and_who_holds_them(bench, place):
+    assert refresh() == ""  # no group yet
+    for name in ("a", "b"):
+        (place / name).write_text("one\n")
+    pod = Running(bench, f"exec 7<{place}/a 8<{place}/b; echo ready; exec sleep 600", name="first")
+    pod.line()
+    assert refresh() == "node: up to date\n"
+    replace(place / "a", "two\n")
+    (place / "b").unlink()
+    assert json.loads(refresh("--json")) == {"node": {
+        f"{place}/a": {"state": "replaced", "process": pod.pid}, f"{place}/b": {"state": "deleted", "process": pod.pid}}}  # fmt: skip
+    assert f"node: {place}/a was replaced on the host; process {pod.pid} still has the old one open\n" in refresh()
+    pod.kill()
+    assert refresh() == "node: up to date\n"
+
+
+def test_refresh_lets_go_of_what_the_host_has_unmounted(bench):
+    """So that a device can be detached without a further container."""
+    with mounted() as path:
+        pod = Running(bench, HOLD, name="first")
+        pod.line()
+        pod.kill()
+        layers = pathlib.Path("/run/reaper/overlay/submounts").read_text()
+        assert f" {path} " in layers
+        subprocess.run(["umount", path], check=True)
+        refresh()
+        assert pathlib.Path("/run/reaper/overlay/submounts").read_text() == layers.replace(
+            next(line for line in layers.splitlines(True) if f" {path} " in line), "")  # fmt: skip
+
+
+def test_a_deep_library_is_looked_for_when_the_packages_changed(bench, first):
+    """As the package's trigger says it: in a directory that nobody watches."""
+    with mounted() as path:
+        library = path / "a" / "lib.so"
+        library.parent.mkdir()
+        library.write_text("one\n")
+        pod = Running(bench, f"exec 7<{library}; echo ready; exec sleep 600", name="holder")
+        pod.line()
+        replace(library, "two\n")
+        assert said(bench, f"cat {library}", name="unaware") == "one\n"
+        pathlib.Path("/run/reaper/packages").touch()
+        assert said(bench, f"cat {library}") == "two\n"
+        pod.kill()
 
 
 # ---- sockets and FIFOs ----

@@ -167,6 +167,18 @@ def test_calls_that_must_change_nothing(checked_node, call):
     assert (file_state(node.path(CONFIG)), main_pid(node)) == before
 
 
+def test_a_package_that_replaces_programs_leaves_a_time(checked_node):
+    """For the next pod, which looks then for old files that are still open."""
+    node = checked_node
+    node.run("rm", "-rf", "/run/reaper")
+    node.run("/var/lib/dpkg/info/reaper.postinst", "triggered", "/opt /usr")
+    assert not node.path("/run/reaper").exists()  # no pod since the boot
+    node.run("mkdir", "/run/reaper")
+    node.run("/var/lib/dpkg/info/reaper.postinst", "triggered", "/opt /usr")
+    assert node.path("/run/reaper/packages").exists()
+    node.run("rm", "-r", "/run/reaper")
+
+
 @pytest.fixture(scope="module")
 def checked_node():
     """One node with the package for all calls that must change nothing."""

@@ -76,5 +76,6 @@ def mounted(*options, fstype="tmpfs", device="reaper-test"):
     try:
         yield path
     finally:
-        subprocess.run(["umount", "-l", path], check=True)
+        if os.path.ismount(path):
+            subprocess.run(["umount", "-l", path], check=True)
         path.rmdir()
