@@ -228,6 +228,7 @@ build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compil
 package_packages="debhelper dpkg-dev lintian fakeroot build-essential"
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
 conformance_packages="busybox-static containernetworking-plugins iproute2 netcat-traditional openssl runc"
+component_packages="e2fsprogs xfsprogs btrfs-progs"
 vm_packages="qemu-system-x86 e2fsprogs openssh-client"
 
 # build PRESET DIR: warnings are errors in the presets
@@ -302,6 +303,7 @@ set_up() {
     local packages=$build_packages
     needs_nodes && packages="$packages $node_packages"
     wants node || wants vm || wants kube && packages="$packages $package_packages"
+    wants component && packages="$packages $component_packages"
     wants vm && packages="$packages $vm_packages"
     wants conformance && packages="$packages $conformance_packages"
     # apt_install ends the shell that it fails in
