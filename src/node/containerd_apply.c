@@ -106,7 +106,7 @@ static int take_back(const struct cli_args *args, struct plan *p, struct journal
 		plan_file(p)->path, restarted ? " and containerd is well" : "");
 }
 
-static void import_image(const struct cli_args *args, const struct plan *p, struct report *rep)
+void containerd_import_image(const struct cli_args *args, const struct plan *p, struct report *rep)
 {
 	struct err err = ERR_INIT;
 	bool changed;
@@ -114,7 +114,7 @@ static void import_image(const struct cli_args *args, const struct plan *p, stru
 	if (image_ensure(p->daemon.program, p->address, "k8s.io", args->timeout_s, &changed, &err) <
 		0) {
 		report_note(rep, "the image " IMAGE_NAME " could not be imported: %s", err.text);
-		if (rep->reason == REASON_CHANGED)
+		if (!report_is_error(rep->reason))
 			rep->reason = REASON_NO_IMAGE;
 	} else if (changed) {
 		report_note(rep, "the image " IMAGE_NAME " was imported");
@@ -153,7 +153,7 @@ static int settle(const struct cli_args *args, struct plan *p, struct journal *j
 	}
 	if (!changed && health_wait(d, &want, BASELINE_TIMEOUT_S, &err) == 0) {
 		finish_journal(d, j);
-		import_image(args, p, rep);
+		containerd_import_image(args, p, rep);
 		return 0;
 	}
 	if (args->no_restart)
@@ -174,7 +174,7 @@ static int settle(const struct cli_args *args, struct plan *p, struct journal *j
 		(void)report_set(rep, REASON_CHANGED,
 			"%s was configured; containerd was restarted and has the runtime now",
 			plan_file(p)->path);
-	import_image(args, p, rep);
+	containerd_import_image(args, p, rep);
 	return 0;
 }
 

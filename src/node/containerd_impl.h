@@ -14,6 +14,10 @@ void containerd_print_change(const char *path, bool created, const char *old, si
 /* What `verify` says: fills plan and report, up to the first thing that is wrong. */
 int containerd_judge(const struct cli_args *args, struct plan *p, struct report *rep);
 
+/* Makes the image of host pods known to the running daemon if it is not. What was done, or why not,
+ * is a note; where nothing else is wrong a failure is the report's reason, too. */
+void containerd_import_image(const struct cli_args *args, const struct plan *p, struct report *rep);
+
 /* Whether the shim lies where containerd looks for it. */
 bool containerd_find_shim(const char *root);
 
