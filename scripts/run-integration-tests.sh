@@ -227,7 +227,8 @@ build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compil
     git bc shellcheck"
 package_packages="debhelper dpkg-dev lintian fakeroot build-essential"
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
-conformance_packages="busybox-static containernetworking-plugins iproute2 netcat-traditional openssl runc"
+conformance_packages="busybox-static containerd containernetworking-plugins iproute2 iptables lsof netcat-traditional
+    openssl procps runc"
 component_packages="e2fsprogs xfsprogs btrfs-progs"
 vm_packages="qemu-system-x86 e2fsprogs openssh-client"
 

@@ -1,12 +1,17 @@
 """Images for others' suites, made of this machine's static busybox, as a registry serves them."""
 
+import functools
 import gzip
 import hashlib
 import io
 import json
+import os
+import pathlib
 import platform
 import re
+import subprocess
 import tarfile
+import tempfile
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PLATFORMS = [("amd64", {}), ("arm64", {"variant": "v8"}), ("ppc64le", {}), ("s390x", {})]
@@ -15,10 +20,32 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 # what the suites' scripts call
 APPLETS = (
-    "sh ash cat chmod chown cp cut date dd df echo env expr false find grep head hostname id ip kill ln ls mkdir "
-    "mkfifo mknod more mount mv nc nproc printf ps pwd readlink rm rmdir sed seq sleep sort stat stty sync tail tar "
+    "sh ash brctl cat chmod chown cp cut date dd df echo env expr false find grep head hostname httpd id ip kill ln ls mkdir "
+    "mkfifo mknod more mount mv nc nproc pidof ping printf ps pwd readlink rm rmdir sed seq sleep sort stat stty sync tail tar "
     "tee test timeout top touch tr true tty umount uname vi wc wget which whoami xargs yes"
 ).split()
+
+# What they call that busybox does not have, beside its applets.
+SCRIPTS = {
+    "pgrep": '#!/bin/sh\nexec pidof "$@"\n',
+    "ipcs": "#!/bin/sh\ncat /proc/sysvipc/shm\n",
+    # `stress -m 1 --vm-bytes 100M …`: a buffer that is filled, and is not taken
+    "stress": "#!/bin/sh\ndd if=/dev/zero bs=110M count=1 2>/dev/null | sleep 30\n",
+    # critest looks for nginx's pid in its file, its name among all processes, and for the words of its command line
+    "nginx": """#!/bin/sh
+# nginx 'master process' PORT
+trap 'exit 0' TERM
+echo $$ >/var/run/nginx.pid
+httpd -f -p "$2" -h /usr/local/sbin/www &
+wait
+""",
+}
+WWW = {"www": None, "www/index.html": b"ok\n"}
+SET_UID = r"""
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { return printf("Effective uid: %u\n", (unsigned)geteuid()) < 0; }
+"""
 
 # as in busybox's own image: the suites ask for some of them by name
 PASSWD = """root:x:0:0:root:/root:/bin/sh
@@ -47,6 +74,20 @@ nobody:x:65534:
 """
 
 
+@functools.cache
+def set_uid_program():
+    with tempfile.TemporaryDirectory(dir="/run") as directory:
+        command = ["gcc", "-x", "c", "-Os", "-static", "-s", "-o", f"{directory}/program", "-"]
+        subprocess.run(command, input=SET_UID.encode(), env={**os.environ, "TMPDIR": directory}, check=True)
+        return pathlib.Path(directory, "program").read_bytes()
+
+
+def programs():
+    """What goes beside the applets, as Images.layer() has it: path → bytes, or None for a directory."""
+    scripts = {name: text.encode() for name, text in SCRIPTS.items()}
+    return {**scripts, **WWW, "nnp": ("set-uid", set_uid_program())}
+
+
 class Images:
     """Blobs by digest, and manifests by NAME:TAG."""
 
@@ -64,12 +105,14 @@ class Images:
         return {"mediaType": kind, "digest": digest, "size": len(data)}
 
     def layer(self, members):
-        """members: path → bytes (file), ("link", target), None (directory), or (kind, …, uid, gid)."""
+        """members: path → bytes (file), ("link", target), ("set-uid", bytes), None (directory), or (bytes or None, uid, gid)."""
         raw = io.BytesIO()
         with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path, what in members.items():
                 info = tarfile.TarInfo(path)
                 info.mode = 0o755
+                if isinstance(what, tuple) and len(what) == 3:
+                    what, info.uid, info.gid = what
                 if what is None:
                     info.type = tarfile.DIRTYPE
                     info.mode = 0o1777 if path.endswith("tmp") else 0o755
@@ -80,7 +123,7 @@ class Images:
                     tar.addfile(info)
                 else:
                     if isinstance(what, tuple):
-                        what, info.uid, info.gid = what
+                        what, info.mode = what[1], 0o4755
                     info.size = len(what)
                     tar.addfile(info, io.BytesIO(what))
         diff = "sha256:" + hashlib.sha256(raw.getvalue()).hexdigest()
@@ -117,12 +160,20 @@ class Images:
 def busybox_layer(images):
     with open("/bin/busybox", "rb") as file:
         program = file.read()
-    members = {d: None for d in ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr", "var", "var/tmp")}
+    directories = "bin dev etc home proc root run sys tmp usr usr/local usr/local/sbin var var/tmp".split()
+    members = {d: None for d in directories}
+    members["var/run"] = ("link", "../run")
     members["bin/busybox"] = program
-    members.update({f"bin/{applet}": ("link", "busybox") for applet in APPLETS})
+    members.update({f"bin/{applet}": ("link", "/bin/busybox") for applet in APPLETS})
+    members.update({f"usr/local/sbin/{name}": what for name, what in programs().items()})
+    members["etc/os-release"] = b'NAME="Alpine Linux"\nID=alpine\n'
     members["etc/passwd"] = PASSWD.encode()
     members["etc/group"] = GROUP.encode()
     return images.layer(members)
+
+
+# ends by SIGTERM also as the first process of a pid namespace: else each stop takes the whole grace period
+PAUSE = "trap 'exit 0' TERM; sleep 2147483647 & wait"
 
 
 def make(names):
@@ -131,16 +182,21 @@ def make(names):
     base = busybox_layer(images)
     images.image(names["busybox"], [base], Cmd=["sh"])
     images.image(names["alpine"], [base], Cmd=["/bin/sh"])
-    # some tests run it as a container, and with Reaper the program is the host's
-    images.image(names["pause"], [images.layer({"bin/busybox": open("/bin/busybox", "rb").read()})],
-                 Entrypoint=["/bin/busybox", "sleep", "2147483647"])  # fmt: skip
-    images.image(names["copy-up"], [base, images.layer({"test_dir": None, "test_dir/test_file": b"test_content\n"})],
-                 Volumes={"/test_dir": {}}, Cmd=["sh"])  # fmt: skip
-    owned = {"test_dir": None, "test_dir/test_file": (b"test_content\n", 65534, 65534)}
+    images.image(names["nginx"], [base], Cmd=["nginx", "master process", "80"])
+    images.image(names["consumer"], [base], Cmd=["/bin/busybox", "sleep", "2147483647"])
+    # some tests run it as a container, and with Reaper the program is the host's; one of another version is another image
+    images.other_pause = "other-pause:3"
+    for name in (names["pause"], images.other_pause):
+        layers = [images.layer({"bin/busybox": open("/bin/busybox", "rb").read(), "pause": name.encode()})]
+        images.image(name, layers, Entrypoint=["/bin/busybox", "sh", "-c", PAUSE])
+    places = {"test_dir": "test_file", ":colon_prefixed": "colon_prefixed_file", "C:/weird_test_dir": "weird_test_file"}
+    files = {f"{place}/{name}": b"test_content\n" for place, name in places.items()}
+    images.image(names["copy-up"], [base, images.layer({"C:": None, **dict.fromkeys(places), **files})],
+                 Volumes={f"/{place}": {} for place in places}, Cmd=["sh"])  # fmt: skip
+    owned = {"test_dir": (None, 65534, 65534), "test_dir/test_file": (b"test_content\n", 65534, 65534)}
     images.image(names["ownership"], [base, images.layer(owned)], Volumes={"/test_dir": {}}, Cmd=["sh"],
                  User="65534:65534")  # fmt: skip
     images.image("registry.k8s.io/e2e-test-images/busybox:1.29-2", [base, images.layer({"other": b"layer\n"})], Cmd=["sh"])
-    images.pause = names["pause"]
     images.base = base
     return images
 
@@ -153,7 +209,9 @@ CRITEST_USERS = {
     "test-image-user-username-group": "www-data:www-data",
     "test-image-predefined-group": "1000",
 }
-CRITEST_SERVERS = ("nginx", "httpd", "hostnet-nginx")
+CRITEST_PASSWD = "default-user:x:1000:1000::/home:/bin/sh\n"
+CRITEST_GROUP = "default-user:x:1000:\ngroup-defined-in-image:x:50000:default-user\n"
+CRITEST_PORTS = {"nginx": "80", "httpd": "80", "hostnet-nginx": "12003"}
 CRITEST = re.compile(r"(registry\.k8s\.io/e2e-test-images|gcr\.io/k8s-staging-cri-tools)/([^:/]+):.*")
 
 
@@ -163,15 +221,22 @@ def add_critest(images, name):
     if not match:
         return None
     kind = match.group(2)
-    config = {"Cmd": ["/bin/busybox", "sleep", "2147483647"] if kind == "busybox" else ["sh"]}
-    if kind.startswith(CRITEST_SERVERS):
-        config = {"Cmd": ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/"]}
+    config = {"Cmd": ["/bin/busybox", "sleep", "2147483647"]}
+    for server, port in CRITEST_PORTS.items():
+        if kind.startswith(server):
+            config["Cmd"] = ["sh", "-c", f"echo {kind} started; exec nginx 'master process' {port}"]
+    if kind == "nonewprivs":
+        config["Cmd"] = ["nnp"]
     if kind in CRITEST_USERS:
         config["User"] = CRITEST_USERS[kind]
-    # a layer of its own: that images with different names are different is tested too
-    images.image(name, [images.base, images.layer({"index.html": name.encode() + b"\n"})], **config)
+    # that images with different names are different is tested, and that one image has three tags
+    names = {"etc/passwd": PASSWD + CRITEST_PASSWD, "etc/group": GROUP + CRITEST_GROUP, "name": name}
+    if kind == "test-image-tags":
+        names["name"] = kind
+    layer = images.layer({path: text.encode() for path, text in names.items()})
+    images.image(name, [images.base, layer], **config)
     return images.names[name]
 
 
 def hosts(names):
-    return sorted({name.split("/")[0] for name in names.values()} | {"gcr.io"})
+    return sorted({name.split("/")[0] for name in names.values()} | {"gcr.io", "k8s.gcr.io"})

@@ -1,6 +1,7 @@
 """What is expected of each test of others' suites: SUITE-VERSION.txt beside this file, a line per test.
 
     pass NAME
+    race NAME: what it races with; it passes when it is run alone
     fail NAME: why it cannot pass, or that runc's shim fails it too
     flaky NAME: seen with runc: what was seen
     omit NAME: why it is not run at all
@@ -10,7 +11,7 @@ import pathlib
 import re
 
 HERE = pathlib.Path(__file__).parent
-LINE = re.compile(r"(pass) (\S.*)|(fail|omit) ([^:]+(?:::?[^: ][^:]*)*): (\S.*)|(flaky) ([^:]+): (seen with runc: \S.*)")
+LINE = re.compile(r"(pass) (\S.*)|(race|fail|omit) ([^:]+(?:::?[^: ][^:]*)*): (\S.*)|(flaky) ([^:]+): (seen with runc: \S.*)")
 
 
 class Expected:
@@ -29,6 +30,10 @@ class Expected:
                 raise ValueError(f"{path.name}:{number}: {groups[1]} is listed twice")
             self.outcomes[groups[1]] = groups[0]
             self.reasons[groups[1]] = groups[2] if len(groups) > 2 else ""
+
+    def races(self, results):
+        """The tests to run again alone: they are listed as a race, and did not pass."""
+        return [n for n, listed in self.outcomes.items() if listed == "race" and results.get(n, ("",))[0] != "pass"]
 
     def omitted(self):
         return sorted(name for name, outcome in self.outcomes.items() if outcome == "omit")
@@ -55,14 +60,14 @@ def judge(expected, ours, runcs):
                 problems.append(f"{name}: listed as failing ({expected.reasons[name]}) and passes: list it as passing")
             elif listed is None:
                 problems.append(f"{name}: passes and is not in the list")
-        elif listed == "pass" and runc == "pass":
+        elif listed in ("pass", "race") and runc == "pass":
             problems.append(f"{name}: {outcome}: {words}")
         elif listed is None and runc == "pass":
             problems.append(f"{name}: {outcome}, runc's shim passes it, and it is not in the list: {words}")
     return problems
 
 
-def propose(ours, runcs, reason_of, old):
+def propose(ours, runcs, reason_of, race_of, old):
     """The lines of a list as a run shows it. A `fail` without a known reason is marked with what the test
     said, for somebody to look at."""
     lines = []
@@ -72,8 +77,10 @@ def propose(ours, runcs, reason_of, old):
         before = old.outcomes.get(name) if old else None
         if before == "omit":
             continue
-        if before == "flaky":
-            lines.append(f"flaky {name}: {old.reasons[name]}")
+        if before in ("flaky", "race"):
+            lines.append(f"{before} {name}: {old.reasons[name]}")
+        elif race_of(name) and runc == "pass":
+            lines.append(f"race {name}: {race_of(name)}")
         elif outcome == "pass":
             lines.append(f"pass {name}")
         elif outcome != "skip" and runc != "skip":

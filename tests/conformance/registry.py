@@ -26,8 +26,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").split(":")[0]
         name = f"{host}/{repository}:{reference}"
         # releases differ in the version of the pause image that their parts ask for
-        if re.fullmatch(r"registry\.k8s\.io/pause:3\.[0-9.]+", name):
-            name = self.images.pause
+        if name not in self.images.names and re.fullmatch(r"(registry\.k8s\.io|k8s\.gcr\.io)/pause:3\.[0-9.]+", name):
+            name = self.images.other_pause
         return self.images.names.get(name) or self.more(self.images, name)
 
     def answer(self, status, data=b"", kind="application/json", digest=None):

@@ -31,7 +31,9 @@ RUNTIME_TYPES = {"reaper": "io.containerd.reaper.v2", "runc": "io.containerd.run
 NAMES = {
     "busybox": "ghcr.io/containerd/busybox:1.36",
     "alpine": "ghcr.io/containerd/alpine:3.14.0",
-    "pause": "registry.k8s.io/pause:3.10",
+    "nginx": "ghcr.io/containerd/nginx:1.27.0",
+    "consumer": "registry.k8s.io/e2e-test-images/resource-consumer:1.10",
+    "pause": "",  # the one that the daemon is built with
     "copy-up": "ghcr.io/containerd/volume-copy-up:2.2",
     "ownership": "ghcr.io/containerd/volume-ownership:2.1",
 }
@@ -48,6 +50,11 @@ def arguments():
     parser.add_argument("--skip", default="")
     parser.add_argument("--timeout", type=int, default=1200)
     return parser.parse_args()
+
+
+def pause_image(programs):
+    default = subprocess.run([f"{programs}/containerd", "config", "default"], capture_output=True, text=True).stdout
+    return re.search(r"registry\.k8s\.io/pause:[0-9.]+", default).group()
 
 
 def environment(args, directory):
@@ -72,6 +79,13 @@ def furnish():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/usr/local/sbin"], check=True)
     for applet in images.APPLETS:
         pathlib.Path("/usr/local/sbin", applet).symlink_to("/bin/busybox")
+    for name, what in images.programs().items():
+        path = pathlib.Path("/usr/local/sbin", name)
+        if what is None:
+            path.mkdir()
+            continue
+        path.write_bytes(what[1] if isinstance(what, tuple) else what)
+        path.chmod(0o4755 if isinstance(what, tuple) else 0o755)
     pathlib.Path("/etc/passwd").write_text(images.PASSWD)
     pathlib.Path("/etc/group").write_text(images.GROUP)
 
@@ -106,6 +120,7 @@ CNI_CONFIG = """
 {"cniVersion": "1.0.0", "name": "conformance", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "promiscMode": true,
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}},
   {"type": "loopback"}]}
 """
 
@@ -224,6 +239,7 @@ def main():
     args = arguments()
     directory = pathlib.Path("/run/suite")
     directory.mkdir()
+    NAMES["pause"] = pause_image(args.programs)
     furnish()
     more = images.add_critest if args.suite == "critest" else None
     registry.serve(images.make(NAMES), directory, images.hosts(NAMES), more)
