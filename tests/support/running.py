@@ -24,8 +24,8 @@ def bind(source, destination, *options):
 class Running:
     """A container of a pod of its own that runs a shell script."""
 
-    def __init__(self, bench, script, *mounts, name="one"):
-        self.container = bench.container("/bin/sh", "-c", script, name=name, **with_mounts(*mounts))
+    def __init__(self, bench, script, *mounts, name="one", **changes):
+        self.container = bench.container("/bin/sh", "-c", script, name=name, **with_mounts(*mounts), **changes)
         stdout = self.container.fifo("stdout")
         self.reader = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
         try:
@@ -64,8 +64,8 @@ class Running:
         self.container.end()
 
 
-def said(bench, script, *mounts, name="one"):
-    return Running(bench, script, *mounts, name=name).end()
+def said(bench, script, *mounts, name="one", **changes):
+    return Running(bench, script, *mounts, name=name, **changes).end()
 
 
 @contextlib.contextmanager
