@@ -28,6 +28,20 @@ void proc_reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void change_policy(int from, int to)
+{
+	struct sched_param none = {.sched_priority = 0};
+
+	if (sched_getscheduler(0) == from)
+		(void)sched_setscheduler(
+			0, to, &none); /* between these two it needs no privilege */
+}
+
+void proc_let_others_run_first(void)
+{
+	change_policy(SCHED_OTHER, SCHED_BATCH);
+}
+
 /* The raw call: glibc has no wrapper, and no thread state matters to a child that execs or only
  * makes system calls. */
 static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
@@ -105,6 +119,7 @@ NORETURN static void child_main(const struct proc_spec *spec, int report)
 	int r;
 
 	proc_reset_signals();
+	change_policy(SCHED_BATCH, SCHED_OTHER);
 	if (spec->new_session && setsid() < 0)
 		child_fail(report, errno, "setsid");
 	r = arrange_fds(spec, &report);

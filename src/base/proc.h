@@ -93,3 +93,10 @@ int proc_open(pid_t pid, uint64_t start_ticks, struct proc *ret_proc, struct err
 /* Default dispositions and an empty mask for every signal: what a fresh program expects.
  * Async-signal-safe. */
 void proc_reset_signals(void);
+
+/*
+ * Lets whoever wakes this process go on first (SCHED_BATCH): one that serves writers then finds all
+ * that they had to say, not a line at a time. Its nice value stays, and so does a policy that is
+ * not the ordinary one. Children that proc_spawn makes have the ordinary policy again.
+ */
+void proc_let_others_run_first(void);

@@ -53,6 +53,7 @@ static int daemon_main(void *arg)
 		return 1;
 	(void)prctl(PR_SET_NAME, "shim-reaper-v2", 0, 0, 0);
 	adjust_oom_score();
+	proc_let_others_run_first();
 	return shim_serve(params);
 }
 

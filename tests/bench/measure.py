@@ -223,20 +223,35 @@ def exec_life(stage):
 
 
 MEGABYTES = 500
+BULK = ("dd", "if=/dev/zero", "bs=64k", f"count={MEGABYTES * 16}")
+LINES = 200000
+LINE = "a line of sixty bytes, as programs write to their logs today"
+BY_LINES = ("sh", "-c", f"i={LINES}; while [ $i -gt 0 ]; do echo {LINE}; i=$((i-1)); done")
 
 
 @row("MB/s", 3, better="more", why=f"{MEGABYTES} MB of dd through the shim's stdout FIFO")
 def stdout_throughput(stage):
-    return stream(stage)[0]
+    return MEGABYTES / stream(stage, BULK, MEGABYTES << 20)[0]
 
 
 @row("ms CPU", 3, why=f"of the shim, for {MEGABYTES} MB of stdout")
 def stdout_cpu(stage):
-    return stream(stage)[1]
+    return stream(stage, BULK, MEGABYTES << 20)[1] * 1000
 
 
-def stream(stage):
-    name = stage.bundle("/bin/busybox", "dd", "if=/dev/zero", "bs=64k", f"count={MEGABYTES * 16}")
+@row("lines/s", 5, better="more", why=f"{LINES} lines of a shell, each its own write, through the shim's stdout FIFO")
+def stdout_lines(stage):
+    return LINES / stream(stage, BY_LINES, LINES * (len(LINE) + 1))[0]
+
+
+@row("ms CPU", 5, why=f"of the shim, for {LINES} lines of stdout")
+def stdout_lines_cpu(stage):
+    return stream(stage, BY_LINES, LINES * (len(LINE) + 1))[1] * 1000
+
+
+def stream(stage, command, size):
+    """(seconds, processor seconds of the shim) until the output of a command has arrived."""
+    name = stage.bundle("/bin/busybox", *command)
     fifo = stage.directory / name / "out"
     other = stage.directory / name / "err"
     for each in (fifo, other):
@@ -266,8 +281,8 @@ def stream(stage):
     task.call("Delete", id=name)
     stage.finish(name, task)
     stage.remove(name)
-    assert total == MEGABYTES << 20, f"{total} bytes arrived"
-    return MEGABYTES / took, used * 1000
+    assert total == size, f"{total} bytes arrived"
+    return took, used
 
 
 def cpu(pid):

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from bench import exec_spec
+
 pytestmark = pytest.mark.submission("an idle pod costs no wakeup, no timer, and two processes; seconds")
 
 SLEEP = ("/bin/sleep", "600")
@@ -77,3 +79,21 @@ def test_an_idle_shim_has_no_timer(pod):
     shim = pod[0].shim_pid
     settled(shim)
     assert timers(shim) == []
+
+
+def test_the_shim_lets_others_run_first_and_nothing_that_it_starts_does(pod):
+    """SCHED_BATCH: who writes a line is not put off for the shim to read that line (docs/STREAMS.md)."""
+    sandbox, container = pod
+    container.call("Exec", exec_id="e", spec=exec_spec("/bin/sleep", "600"))
+    container.call("Start", exec_id="e")
+    policies = {who: os.sched_getscheduler(pid) for who, pid in (
+        ("shim", sandbox.shim_pid),
+        ("sandbox", sandbox.call("State").pid),
+        ("workload", container.call("State").pid),
+        ("exec", container.call("State", exec_id="e").pid),
+    )}  # fmt: skip
+    container.call("Kill", exec_id="e", signal=9)
+    container.call("Wait", exec_id="e")
+    container.call("Delete", exec_id="e")
+    ordinary = os.SCHED_OTHER
+    assert policies == {"shim": os.SCHED_BATCH, "sandbox": ordinary, "workload": ordinary, "exec": ordinary}
