@@ -2,7 +2,9 @@
 # Measures Reaper against runc's shim on this machine, and prints ratios.
 #
 #   scripts/run-benchmarks.sh [--rows RE] [--rounds FACTOR] [--out FILE]
+#   scripts/run-benchmarks.sh --list
 #
+#   --list           the rows and what they measure; measures nothing
 #   --rows RE        only rows whose name matches; tests/bench/README.md has the list
 #   --rounds FACTOR  more or fewer rounds than usual: 0.1, 3
 #   --out FILE       where to put the CSV (default: in the log directory that is printed)
@@ -24,6 +26,9 @@ while [ $# -gt 0 ]; do
     -h | --help)
         sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
         exit 0
+        ;;
+    --list)
+        exec "$(ci/python-env.sh)/python" -B tests/bench/measure.py --list
         ;;
     --rows | --rounds | --out) [ $# -ge 2 ] || die "$1 needs a value" ;;&
     --rows) rows=$2 ;;

@@ -443,11 +443,18 @@ def report(name, unit, better, values):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--programs", required=True, help="where containerd-shim-runc-v2 is")
-    parser.add_argument("--floor", required=True, help="the empty static program")
+    parser.add_argument("--list", action="store_true", help="print the rows")
+    parser.add_argument("--programs", help="where containerd-shim-runc-v2 is")
+    parser.add_argument("--floor", help="the empty static program")
     parser.add_argument("--rows", default="", help="only rows that match")
     parser.add_argument("--rounds", type=float, default=1.0, help="a factor for all numbers of rounds")
     args = parser.parse_args()
+    if args.list:
+        for name, _, unit, _, _, what in ROWS:
+            print(f"{name:20} {unit:10} {what.get('why', '')}")
+        return
+    if not args.programs or not args.floor:
+        parser.error("--programs and --floor are needed")
 
     rootfs = "/run/rootfs"
     make_rootfs(rootfs)
