@@ -19,6 +19,7 @@
 #include "mount/mountinfo.h"
 #include "mount/overlay.h"
 #include "mount/pin.h"
+#include "mount/share.h"
 
 static bool is_fs(int fd, long magic)
 {
@@ -101,6 +102,8 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 		return r;
 	}
 	r = overlay_build_view(proc_fd, spec->base_dir, spec->submounts, err);
+	if (r == 0)
+		r = mount_share_prepare(proc_fd, err);
 	if (r == 0)
 		r = pin_become_younger(home, proc_fd, err);
 	if (r == 0)

@@ -40,9 +40,9 @@ struct mount_group_spec {
 /*
  * Enters the group's mount namespace, making the group first if nobody has. After it the caller's
  * root and working directory are the view's root, still in the namespace of the *group*: it must
- * unshare(CLONE_NEWNS) before it mounts anything. The flock is held until the entering is done
- * (shared, unless the group has to be made), so that mount_group_gc never takes away a group that
- * somebody is about to enter.
+ * clone its own (mount_share_clone) before it mounts anything. The flock is held until the entering
+ * is done (shared, unless the group has to be made), so that mount_group_gc never takes away a
+ * group that somebody is about to enter.
  *
  * `proc_fd` is an open /proc in which "self" is the caller. If the view cannot be made, the reason
  * is in `err`, the caller is where it was and everything that was made is gone again.

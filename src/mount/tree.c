@@ -115,7 +115,7 @@ int tree_set_flags(int fd, unsigned long set, unsigned long clear, bool recursiv
 	return set_flags_old(fd, set, clear, proc_fd, err);
 }
 
-static int set_propagation(
+int tree_set_propagation(
 	int fd, unsigned long propagation, bool recursive, int proc_fd, struct err *err)
 {
 	struct mount_attr attr = {.propagation = propagation};
@@ -145,7 +145,7 @@ int tree_attach(int tree, int target, const struct mount_options *options, int p
 	   is in this namespace yet, and its mounts are not shared. */
 	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_sysf(err, errno, "mounting %s", what);
-	r = set_propagation(tree, propagation, recursive, proc_fd, err);
+	r = tree_set_propagation(tree, propagation, recursive, proc_fd, err);
 	if (r == 0)
 		r = tree_set_flags(tree, options->set, options->clear, false, proc_fd, err);
 	if (r == 0)

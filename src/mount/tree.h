@@ -25,6 +25,10 @@ int tree_open(int dirfd, const char *path, bool recursive, struct err *err);
 int tree_attach(int tree, int target, const struct mount_options *options, int proc_fd,
 	const char *what, struct err *err);
 
+/* Changes the propagation (MS_PRIVATE …) of the mount whose root is open as `fd`. */
+int tree_set_propagation(
+	int fd, unsigned long propagation, bool recursive, int proc_fd, struct err *err);
+
 /* Changes the flags (MS_…) of the mount whose root is open as `fd`, attached or not. `recursive`:
  * of all below, too. */
 int tree_set_flags(int fd, unsigned long set, unsigned long clear, bool recursive, int proc_fd,

@@ -291,14 +291,30 @@ static int step_enter_view(struct init *in, struct err *err)
 	/* from here on nobody takes it away */
 	if (r == 0)
 		r = store_group_record(groups, &in->loaded.group, err);
-	if (r == 0 && unshare(CLONE_NEWNS) < 0)
-		r = err_sysf(err, errno, "a mount namespace of the container's own");
+	if (r == 0)
+		r = mount_share_clone(in->plan.reach, in->proc_fd, &in->share, err);
 	return r;
 }
 
 static int step_mounts(struct init *in, struct err *err)
 {
 	return mount_ops_apply(&in->plan.ops, in->proc_fd, err);
+}
+
+/* The last of them: no volume, and nothing that a hook has mounted, gets to the others. */
+static int step_join_mounts(struct init *in, struct err *err)
+{
+	int r = mount_share_join(&in->share, in->proc_fd, err);
+
+	if (r < 0 && err->kind == ERR_UNIMPLEMENTED) {
+		init_note(in, "%s", err->text);
+		r = 0;
+	}
+	if (in->plan.reach_refused)
+		init_note(in, "mounts of the others in its group do not appear: device nodes in "
+			      "them would be alive here");
+	mount_share_done(&in->share);
+	return r;
 }
 
 static int step_host_hooks(struct init *in, struct err *err)
@@ -352,6 +368,7 @@ static const struct init_step container_steps[] = {
 	{"mounts", step_mounts},
 	{"hooks of the runtime", step_host_hooks},
 	{"hooks of the container", step_container_hooks},
+	{"mounts of the group", step_join_mounts},
 };
 
 static const struct init_step exec_steps[] = {
@@ -384,6 +401,7 @@ int init_run_steps(struct init *in, const struct init_step *steps, size_t n, str
 static void init_done(struct init *in)
 {
 	namespaces_done(&in->namespaces);
+	mount_share_done(&in->share);
 	plan_done(&in->plan);
 	loaded_done(&in->loaded);
 	confine_seccomp_done(&in->seccomp);

@@ -17,6 +17,7 @@ struct init {
 	int proc_fd; /* the host's /proc: "self" works in it from every namespace */
 	struct loaded loaded;
 	struct plan plan;
+	struct mount_share share;
 	struct namespaces namespaces;
 	struct confine_seccomp seccomp;
 	struct terminal terminal;
@@ -26,10 +27,10 @@ struct init {
 	int exit_status; /* when no program is run */
 };
 
-#define INIT_INIT                                                                    \
-	{                                                                            \
-		.control = -EBADF, .proc_fd = -EBADF, .namespaces = NAMESPACES_INIT, \
-		.terminal = TERMINAL_INIT, .hooks_bundle = -EBADF,                   \
+#define INIT_INIT                                                                             \
+	{                                                                                     \
+		.control = -EBADF, .proc_fd = -EBADF, .namespaces = NAMESPACES_INIT,          \
+		.terminal = TERMINAL_INIT, .hooks_bundle = -EBADF, .share = MOUNT_SHARE_INIT, \
 	}
 
 struct init_step {

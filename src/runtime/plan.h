@@ -19,6 +19,7 @@
 #include "confine/sched.h"
 #include "mount/group.h"
 #include "mount/op.h"
+#include "mount/share.h"
 #include "oci/spec.h"
 #include "resources/resources.h"
 #include "runtime/identity.h"
@@ -76,6 +77,8 @@ struct plan {
 	size_t n_sysctl;
 
 	struct mount_group_spec group;
+	enum mount_reach reach; /* of what is mounted while the container runs */
+	bool reach_refused;     /* asked for more, and nodes are not dead elsewhere */
 	struct mount_ops ops;
 
 	struct confine_creds creds;

@@ -42,10 +42,26 @@ static int format_rules(const struct plan *p, struct buf *b)
 	return r;
 }
 
+static const char *reach_name(enum mount_reach reach)
+{
+	switch (reach) {
+	case MOUNT_REACH_NONE:
+		break;
+	case MOUNT_REACH_RECEIVE:
+		return "the group's appear here";
+	case MOUNT_REACH_BOTH:
+		return "shared with the group";
+	}
+	return "private";
+}
+
 static int format_mounts(const struct plan *p, struct buf *b)
 {
 	int r = buf_printf(b, "view: group %s, upper %s/upper, %llu MiB\n", p->group.name,
 		p->group.base_dir, (unsigned long long)(p->group.size_bytes >> 20));
+
+	if (r == 0)
+		r = buf_printf(b, "mounts at run time: %s\n", reach_name(p->reach));
 
 	for (size_t i = 0; i < p->ops.n && r == 0; i++) {
 		_cleanup_free_ char *line = NULL;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -504,6 +505,24 @@ static int add_restrictions(struct mounts_builder *b)
 	return 0;
 }
 
+/*
+ * Who cannot mount has nothing to send. Where device nodes have to be dead they are alive in what
+ * others mount.
+ */
+static void plan_reach(const struct plan_input *in, struct plan *plan)
+{
+	bool share = groups_share_mounts(in->settings, in->group);
+	bool dead = in->nodes_dead && plan->devices_restricted;
+
+	plan->reach_refused = share && dead;
+	if (!share || dead)
+		plan->reach = MOUNT_REACH_NONE;
+	else if (plan->caps.bounding & (1ULL << CAP_SYS_ADMIN))
+		plan->reach = MOUNT_REACH_BOTH;
+	else
+		plan->reach = MOUNT_REACH_RECEIVE;
+}
+
 static void plan_group(const struct plan_input *in, struct plan *plan)
 {
 	plan->group = groups_mount_spec(in->layout, in->group);
@@ -524,6 +543,7 @@ int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)
 	int r = 0;
 
 	plan_group(in, plan);
+	plan_reach(in, plan);
 	if (in->exec) /* its container has them */
 		return 0;
 	if (b.nodes_dead && !add(&b, MOUNT_OP_VIEW_NODEV, NULL, NULL, NULL, NULL))

@@ -71,6 +71,7 @@ class Bench(Bare):
         self.events = Events(f"{self.address}.ttrpc")
         self.connections = []
         self.logs = []
+        self.settings = {}  # REAPER_…: what the node's administrator has set
 
     def close(self):
         for connection in self.connections:
@@ -83,7 +84,7 @@ class Bench(Bare):
     def environment(self):
         env = super().environment()
         env.update({"TTRPC_ADDRESS": f"{self.address}.ttrpc", "GRPC_ADDRESS": self.address,
-                    "NAMESPACE": NAMESPACE, "GOMAXPROCS": "2", "MAX_SHIM_VERSION": "2"})  # fmt: skip
+                    "NAMESPACE": NAMESPACE, "GOMAXPROCS": "2", "MAX_SHIM_VERSION": "2", **self.settings})  # fmt: skip
         return env
 
     def make_bundle(self, name, config):

@@ -21,6 +21,11 @@ def bind(source, destination, *options):
     return (destination, "bind", str(source), ["rbind", *options])
 
 
+def with_caps(*more):
+    """A process with these capabilities, too."""
+    return {"process": {"capabilities": {k: ["CAP_CHOWN", *more] for k in ("bounding", "effective", "permitted")}}}
+
+
 class Running:
     """A container of a pod of its own that runs a shell script."""
 

@@ -1,0 +1,231 @@
+"""Groups of containers that share a view of the host: who is in one, what they share, how it ends."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from machine import BINARIES
+from running import Running, bind, said, with_caps
+from ttrpc import RpcError
+from waiting import until
+
+pytestmark = pytest.mark.submission("who shares files and mounts with whom is what isolation means here")
+
+GROUPS = pathlib.Path("/run/reaper/groups")
+PINS = pathlib.Path("/run/reaper/ns")
+UPPER = pathlib.Path("/run/reaper/overlay/upper")
+
+
+def cri(namespace, pod, sandbox, **annotations):
+    """What containerd's CRI plugin writes into a container's annotations."""
+    made = {
+        "io.kubernetes.cri.container-type": "container",
+        "io.kubernetes.cri.sandbox-id": sandbox,
+        "io.kubernetes.cri.sandbox-namespace": namespace,
+        "io.kubernetes.cri.sandbox-name": pod,
+    }
+    made.update({f"reaper.runtime/{k.replace('_', '-')}": v for k, v in annotations.items()})
+    return {"annotations": made}
+
+
+def reaperctl(bench, *argv):
+    return subprocess.run(
+        [BINARIES / "reaperctl", *argv], env=bench.environment(), check=True, capture_output=True, text=True
+    ).stdout
+
+
+def groups(bench):
+    return json.loads(reaperctl(bench, "overlay", "list", "--json"))
+
+
+def log_of(bench, number=-1):
+    try:
+        return os.read(bench.logs[number], 1 << 16).decode()
+    except BlockingIOError:
+        return ""
+
+
+WRITE, READ = "echo x >/etc/reaper-test-was-here", "cat /etc/reaper-test-was-here 2>/dev/null; true"
+
+
+@pytest.fixture
+def sources(bench):
+    """A tmpfs of this machine for volumes; gone with the test."""
+    directory = bench.directory / "volumes"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
+# ---- scopes ----
+
+
+@pytest.mark.parametrize("isolation, together", [("node", ["a", "b", "c"]), ("namespace", ["a", "b"]), ("pod", ["a"])])
+def test_a_write_is_seen_in_its_scope_and_nowhere_else(bench, isolation, together):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = isolation
+    pods = {"a": cri("one", "a", "a"), "b": cri("one", "b", "b"), "c": cri("two", "c", "c")}
+    keeper = Running(bench, f"{WRITE}; echo; exec sleep 600", name="a", **pods["a"])
+    keeper.line()
+    assert pathlib.Path(f"/proc/{keeper.pid}/root/etc/reaper-test-was-here").exists()
+    seen = ["a"] + [name for name in "bc" if said(bench, READ, name=name, **pods[name])]
+    keeper.kill()
+    assert seen == together
+    assert not os.path.exists("/etc/reaper-test-was-here")
+    if isolation == "node":
+        assert (UPPER / "etc/reaper-test-was-here").read_text() == "x\n"
+        # it survives its pods: their next container still sees it
+        assert said(bench, READ, name="d", **cri("three", "d", "d")) == "x\n"
+
+
+def test_a_name_makes_a_group_within_its_scope(bench):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = "namespace"
+    assert said(bench, WRITE, name="a", **cri("one", "a", "a", overlay_name="build/../x y")) == ""
+    seen = {
+        "same": said(bench, READ, name="b", **cri("one", "b", "b", overlay_name="build/../x y")),
+        "no name": said(bench, READ, name="c", **cri("one", "c", "c")),
+        "other name": said(bench, READ, name="d", **cri("one", "d", "d", overlay_name="build")),
+        "other namespace": said(bench, READ, name="e", **cri("two", "e", "e", overlay_name="build/../x y")),
+    }
+    assert {k for k, v in seen.items() if v} == {"same"}
+    listed = groups(bench)
+    key = "namespace.one.build_2f_2e_2e_2fx_20y"
+    assert (listed[key]["scope"], listed[key]["namespace"], listed[key]["name"]) == ("namespace", "one", "build/../x y")
+    assert listed[key]["upper"] == f"{GROUPS}/{key}/overlay/upper"
+    assert json.loads(reaperctl(bench, "overlay", "gc", "--json"))["removed"] == len(listed)
+    assert groups(bench) == {}
+    assert list(GROUPS.iterdir()) == []
+
+
+def test_each_group_has_a_limit_of_its_own(bench):
+    bench.settings.update(REAPER_OVERLAY_ISOLATION="namespace", REAPER_UPPER_SIZE="2M")
+    full = "head -c 4M /dev/zero >/var/tmp/fill 2>/dev/null; stat -c %s /var/tmp/fill"
+    assert 1 << 20 < int(said(bench, full, name="a", **cri("one", "a", "a"))) <= 2 << 20
+    assert said(bench, "head -c 1M /dev/zero >/var/tmp/x && echo fits", name="b", **cri("two", "b", "b")) == "fits\n"
+
+
+def test_a_pods_group_goes_with_the_pod(bench):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod"
+    pod = Running(bench, f"{WRITE}; echo; exec sleep 600", name="a", **cri("one", "a", "a"))
+    pod.line()
+    (key,) = groups(bench)
+    assert groups(bench)[key]["pod"] == "one/a"
+    assert os.path.ismount(GROUPS / key / "overlay")
+    pod.kill()  # and the shim is gone when this returns
+    assert groups(bench) == {}
+    assert not (GROUPS / key).exists() and not (PINS / key).exists()
+
+
+def test_delete_removes_the_group_of_a_pod_whose_shim_was_killed(bench):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod"
+    pod = Running(bench, "echo; exec sleep 600", name="a", **cri("one", "a", "a"))
+    pod.line()
+    (key,) = groups(bench)
+    os.kill(pod.container.shim_pid, signal.SIGKILL)
+    until(pod.container.gone)
+    assert (GROUPS / key).exists()
+    bench.delete("a")
+    os.close(pod.reader)
+    os.unlink(pod.container.path) if os.path.exists(pod.container.path) else None
+    assert groups(bench) == {}
+    assert not (GROUPS / key).exists() and not (PINS / key).exists()
+
+
+def test_the_powerful_get_an_upper_of_their_own_if_the_node_says_so(bench):
+    powerful = with_caps("CAP_SYS_ADMIN")
+    assert said(bench, WRITE, name="a", **powerful) == ""
+    assert said(bench, READ, name="b") == "x\n"  # the default: one trust domain
+    bench.settings["REAPER_OVERLAY_TRUST"] = "separate"
+    script = f"{READ}; echo y >/etc/reaper-test-was-here; ls -d /etc/reaper-test-was-here"
+    assert said(bench, script, name="c", **powerful) == "/etc/reaper-test-was-here\n"
+    assert said(bench, READ, name="d") == "x\n"
+    assert list(groups(bench)) == ["node"]  # that of the powerful one went with it
+
+
+def test_without_an_overlay_the_container_is_refused_with_the_reason(bench):
+    """Nothing ever runs on the host's own files."""
+    reaperctl(bench, "overlay", "gc", "--all")
+    GROUPS.parent.mkdir(exist_ok=True)
+    (GROUPS.parent / "ns").write_text("in the way\n")
+    with pytest.raises(RpcError, match="/run/reaper/ns: is not a directory: remove it, Reaper makes it anew"):
+        said(bench, "true")
+    (GROUPS.parent / "ns").unlink()
+
+
+# ---- mounts at run time ----
+
+
+MOUNT = "mount -t tmpfs reaper-run-time /mnt && echo of the first >/mnt/file && echo"
+
+
+def mounts_of(pid):
+    return pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+
+
+def sees(pod):
+    return pathlib.Path(f"/proc/{pod.pid}/root/mnt/file").exists()
+
+
+def test_what_one_mounts_while_it_runs_appears_in_the_others(bench, sources):
+    for name in ("b", "c"):
+        (sources / name).mkdir()
+        (sources / name / "token").write_text(f"token of {name}\n")
+    volume = {name: bind(sources / name, "/srv/token-test", "ro") for name in ("b", "c")}
+    other = Running(bench, "echo; exec sleep 600", volume["b"], name="b")
+    other.line()
+    first = Running(bench, f"{MOUNT}; exec sleep 600", volume["c"], name="c", **with_caps("CAP_SYS_ADMIN"))
+    first.line()
+    assert sees(other), mounts_of(other.pid)
+    # one that is started later; the mount outlives the one who made it
+    first.kill()
+    assert said(bench, "cat /mnt/file", name="d") == "of the first\n"
+    # and a volume does not get out, in neither direction
+    assert pathlib.Path(f"/proc/{other.pid}/root/srv/token-test/token").read_text() == "token of b\n"
+    assert said(bench, "ls -A /srv/token-test; cat /proc/self/mountinfo | grep token-test; true", name="e") == ""
+    # nor anything to the host
+    assert "reaper-run-time" not in mounts_of(os.getpid())
+    assert said(bench, "umount /mnt; ls /mnt/file 2>/dev/null; true", name="f", **with_caps("CAP_SYS_ADMIN")) == ""
+    assert not sees(other)
+    other.kill()
+
+
+@pytest.mark.parametrize("annotation, isolation", [("private", "node"), (None, "namespace")])
+def test_private_mounts_stay_where_they_are(bench, annotation, isolation):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = isolation
+    more = {"mounts": annotation} if annotation else {}
+    admin = with_caps("CAP_SYS_ADMIN")
+    other = Running(bench, "echo; exec sleep 600", name="b", **cri("one", "b", "b", **more))
+    first = Running(bench, f"{MOUNT}; exec sleep 600", name="a", **admin, **cri("one", "a", "a", **more))
+    other.line()
+    first.line()
+    assert sees(first) and not sees(other)
+    assert said(bench, "ls /mnt/file 2>/dev/null; true", name="c", **cri("one", "c", "c", **more)) == ""
+    first.kill()
+    other.kill()
+
+
+def test_a_private_container_does_not_see_what_sharing_ones_mount_later(bench):
+    private = Running(bench, "echo; exec sleep 600", name="b", **cri("one", "b", "b", mounts="private"))
+    private.line()
+    first = Running(bench, f"{MOUNT}; exec sleep 600", name="a", **with_caps("CAP_SYS_ADMIN"))
+    first.line()
+    assert not sees(private)
+    first.kill()
+    private.kill()
+
+
+def test_shared_mounts_by_annotation_in_a_scope_that_has_them_private(bench):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = "namespace"
+    admin = with_caps("CAP_SYS_ADMIN")
+    other = Running(bench, "echo; exec sleep 600", name="b", **cri("one", "b", "b", mounts="shared"))
+    other.line()
+    first = Running(bench, f"{MOUNT}; exec sleep 600", name="a", **admin, **cri("one", "a", "a", mounts="shared"))
+    first.line()
+    assert sees(other)
+    assert said(bench, "ls /mnt/file 2>/dev/null; true", name="c", **cri("two", "c", "c", mounts="shared")) == ""
+    first.kill()
+    other.kill()
