@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "mount/guard.h"
 #include "mount/mountinfo.h"
 #include "mount/op.h"
 #include "mount/target.h"
@@ -19,6 +20,7 @@
 struct applier {
 	int root, proc_fd;
 	struct mount_foreign foreign;
+	struct mount_guard guard;
 	int *group_mounts; /* the mounts that came from the group, open (O_PATH) */
 	size_t n_group_mounts;
 };
@@ -29,6 +31,7 @@ static void applier_done(struct applier *a)
 		fd_close(&a->group_mounts[i]);
 	free(a->group_mounts);
 	mount_foreign_done(&a->foreign);
+	mount_guard_done(&a->guard);
 	fd_close(&a->root);
 }
 
@@ -98,6 +101,9 @@ static int apply_fs(struct applier *a, const struct mount_op *op, struct err *er
 
 	if (target < 0)
 		return target;
+	r = mount_guard_put(&a->guard, -EBADF, &target, op->dest, a->proc_fd, err);
+	if (r < 0)
+		return r;
 	r = tree_mount_at(target, op->source ? op->source : op->fstype, ".", op->fstype, o->set,
 		o->data.len > 0 ? o->data.data : NULL);
 	if (r < 0)
@@ -106,7 +112,7 @@ static int apply_fs(struct applier *a, const struct mount_op *op, struct err *er
 	return 0;
 }
 
-static int attach(struct applier *a, int tree, const char *dest,
+static int attach(struct applier *a, int tree, int guard, const char *dest,
 	const struct mount_options *options, struct err *err)
 {
 	struct stat st;
@@ -118,7 +124,9 @@ static int attach(struct applier *a, int tree, const char *dest,
 		S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, &a->foreign, NULL, err);
 	if (target < 0)
 		return target;
-	r = tree_attach(tree, target, options, a->proc_fd, dest, err);
+	r = mount_guard_put(&a->guard, guard, &target, dest, a->proc_fd, err);
+	if (r == 0)
+		r = tree_attach(tree, target, options, a->proc_fd, dest, err);
 	fd_close(&target);
 	return r;
 }
@@ -132,7 +140,7 @@ static int apply_bind(struct applier *a, const struct mount_op *op, struct err *
 		return 0; /* optional, and not there */
 	/* "rw" and "dev" take nothing away: a mount that is read-only on the host stays it */
 	o.clear = o.rec_clear = 0;
-	r = attach(a, op->tree, op->dest, &o, err);
+	r = attach(a, op->tree, op->guard, op->dest, &o, err);
 	if (r == 0 && op->of_host && mount_foreign_add(&a->foreign, op->tree) == -ENOMEM)
 		return err_sysf(err, ENOMEM, "%s", op->dest);
 	return r;
@@ -175,7 +183,7 @@ static int apply_node(struct applier *a, const struct mount_op *op, struct err *
 	struct stat st;
 
 	if (op->bind_nodes)
-		return attach(a, op->tree, op->dest, &bound, err);
+		return attach(a, op->tree, -EBADF, op->dest, &bound, err);
 	parent = open_parent(a, op->dest, copy, &name, err);
 	if (parent < 0)
 		return parent;
@@ -205,16 +213,21 @@ static int apply_readonly(struct applier *a, const struct mount_op *op, struct e
 	static const struct mount_options ro = {
 		.set = MS_RDONLY, .propagation = MS_PRIVATE, .propagation_recursive = true};
 	_cleanup_close_ int there = mount_target_find(a->root, op->dest);
-	_cleanup_close_ int tree = -EBADF;
+	_cleanup_close_ int tree = -EBADF, guard = -EBADF;
+	int r;
 
 	if (there == -ENOENT || there == -ENOTDIR)
 		return 0;
 	if (there < 0)
 		return err_sysf(err, -there, "read-only path %s", op->dest);
+	r = mount_guard_copy(&a->guard, there, op->dest, &guard, err);
+	if (r < 0)
+		return r;
 	tree = tree_open(there, "", true, err);
 	if (tree < 0)
 		return err_wrapf(err, "read-only path %s", op->dest);
-	return tree_attach(tree, there, &ro, a->proc_fd, op->dest, err);
+	r = mount_guard_put(&a->guard, guard, &there, op->dest, a->proc_fd, err);
+	return r < 0 ? r : tree_attach(tree, there, &ro, a->proc_fd, op->dest, err);
 }
 
 static int apply_mask(struct applier *a, const struct mount_op *op, struct err *err)
@@ -229,6 +242,9 @@ static int apply_mask(struct applier *a, const struct mount_op *op, struct err *
 		return 0;
 	if (there < 0 || fstat(there, &st) < 0)
 		return err_sysf(err, there < 0 ? -there : errno, "masked path %s", op->dest);
+	r = mount_guard_put(&a->guard, -EBADF, &there, op->dest, a->proc_fd, err);
+	if (r < 0)
+		return r;
 	if (!S_ISDIR(st.st_mode)) {
 		null = tree_open(a->root, "dev/null", false, err);
 		if (null < 0)
@@ -293,10 +309,27 @@ static bool changes_view(const struct mount_ops *ops)
 	return false;
 }
 
-int mount_ops_apply(const struct mount_ops *ops, int proc_fd, struct err *err)
+/* The first guard lies where something is mounted in any case. */
+static int init_guard(struct applier *a, const struct mount_share *share, struct err *err)
 {
-	_cleanup_(applier_done) struct applier a = {
-		.proc_fd = proc_fd, .root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+	static const char place[] = "/proc";
+	_cleanup_close_ int made = -EBADF;
+
+	if (share->n_ids == 0)
+		return 0;
+	made = mount_target_open(a->root, place, MOUNT_TARGET_DIR, &a->foreign, NULL, err);
+	if (made < 0)
+		return made;
+	return mount_guard_init(
+		a->root, place, share->ids, share->n_ids, a->proc_fd, &a->guard, err);
+}
+
+int mount_ops_apply(
+	const struct mount_ops *ops, const struct mount_share *share, int proc_fd, struct err *err)
+{
+	_cleanup_(applier_done) struct applier a = {.proc_fd = proc_fd,
+		.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.guard = MOUNT_GUARD_INIT};
 	int r;
 
 	if (a.root < 0)
@@ -304,6 +337,8 @@ int mount_ops_apply(const struct mount_ops *ops, int proc_fd, struct err *err)
 	r = mount_foreign_read(proc_fd, &a.foreign, err);
 	if (r == 0 && changes_view(ops))
 		r = open_group_mounts(&a, err);
+	if (r == 0)
+		r = init_guard(&a, share, err);
 	for (size_t i = 0; i < ops->n && r == 0; i++)
 		r = appliers[ops->v[i].kind](&a, &ops->v[i], err);
 	return r;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "mount/guard.h"
 #include "mount/tree.h"
 
 static const char *const kind_names[_MOUNT_OP_KIND_MAX] = {
@@ -33,12 +34,14 @@ static void op_done(struct mount_op *op)
 	free(op->skip);
 	mount_options_done(&op->options);
 	fd_close(&op->tree);
+	fd_close(&op->guard);
 }
 
 struct mount_op *mount_ops_add(struct mount_ops *ops, enum mount_op_kind kind, const char *dest,
 	const char *source, const char *fstype)
 {
-	struct mount_op op = {.kind = kind, .options = MOUNT_OPTIONS_INIT, .tree = -EBADF};
+	struct mount_op op = {
+		.kind = kind, .options = MOUNT_OPTIONS_INIT, .tree = -EBADF, .guard = -EBADF};
 
 	if (ops->n == ops->cap) {
 		size_t cap = ops->cap ? ops->cap * 2 : 32;
@@ -237,11 +240,39 @@ static int move_op(struct mount_ops *out, struct mount_op *op)
 	if (!copy)
 		return -ENOMEM;
 	*copy = *op;
-	*op = (struct mount_op) {.tree = -EBADF};
+	*op = (struct mount_op) {.tree = -EBADF, .guard = -EBADF};
 	return 0;
 }
 
-int mount_ops_open(struct mount_ops *ops, struct err *err)
+/* Most of what is bound into these lies on file systems of the container's own, which no unmount
+ * of another one arrives at. */
+static bool is_in_private_dir(const char *dest)
+{
+	static const char *const dirs[] = {"/proc/", "/sys/", "/dev/", "/run/"};
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		if (str_has_prefix(dest, dirs[i]))
+			return true;
+	}
+	return false;
+}
+
+static int open_guard(struct mount_op *op, struct err *err)
+{
+	int fd;
+
+	if (is_in_private_dir(op->dest))
+		return 0;
+	fd = mount_guard_open(op->source, NULL);
+	if (fd == -ENOENT)
+		return 0; /* open_bind says what that means */
+	if (fd < 0)
+		return err_sysf(err, -fd, "guard for %s", op->dest);
+	op->guard = fd;
+	return 0;
+}
+
+int mount_ops_open(struct mount_ops *ops, bool guarded, struct err *err)
 {
 	_cleanup_(mount_ops_done) struct mount_ops out = MOUNT_OPS_INIT;
 	struct mount_ops old;
@@ -252,9 +283,11 @@ int mount_ops_open(struct mount_ops *ops, struct err *err)
 
 		if (op->kind == MOUNT_OP_MIRROR)
 			r = open_mirror(&out, op, err);
-		else if (op->kind == MOUNT_OP_BIND)
+		else if (op->kind == MOUNT_OP_BIND && guarded)
+			r = open_guard(op, err);
+		if (r == 0 && op->kind == MOUNT_OP_BIND)
 			r = open_bind(op, err);
-		else if (op->kind == MOUNT_OP_NODE && op->bind_nodes)
+		else if (r == 0 && op->kind == MOUNT_OP_NODE && op->bind_nodes)
 			r = open_node(op, err);
 		if (r < 0)
 			return r;

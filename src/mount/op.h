@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include "base/err.h"
 #include "mount/options.h"
+#include "mount/share.h"
 
 #define MOUNT_OP_KINDS(X)                                                                          \
 	X(FS, "mount")         /* a new file system of `fstype` on directory `dest` */             \
@@ -50,7 +51,8 @@ struct mount_op {
 	gid_t gid;
 	unsigned major, minor;
 
-	int tree; /* BIND, NODE with bind_nodes: the opened source; -EBADF: not yet, or none */
+	int tree;  /* BIND, NODE with bind_nodes: the opened source; -EBADF: not yet, or none */
+	int guard; /* BIND: what lies below it (guard.h); -EBADF: none */
 };
 
 struct mount_ops {
@@ -76,17 +78,19 @@ void mount_ops_done(struct mount_ops *ops);
 
 /*
  * Opens the sources, as detached copies of the mounts they lie on, and turns each MIRROR into the
- * binds it stands for. In the namespace of the host. A missing source is ERR_NOT_FOUND with its
- * path.
+ * binds it stands for. `guarded`: with guards, for a container that mounts of its group reach. In
+ * the namespace of the host. A missing source is ERR_NOT_FOUND with its path.
  */
-int mount_ops_open(struct mount_ops *ops, struct err *err);
+int mount_ops_open(struct mount_ops *ops, bool guarded, struct err *err);
 
 /* One line for people: "bind /srv/data on /data (ro, private)". In *ret_text, freed by the caller.
  * -ENOMEM. */
 int mount_op_format(const struct mount_op *op, char **ret_text);
 
 /*
- * Does them in their order. The caller's root is the view, its mount namespace its own. `proc_fd`:
- * a procfs where "self" is the caller (it may lie in another namespace).
+ * Does them in their order. The caller's root is the view, its mount namespace its own, made by
+ * mount_share_clone. `proc_fd`: a procfs where "self" is the caller (it may lie in another
+ * namespace).
  */
-int mount_ops_apply(const struct mount_ops *ops, int proc_fd, struct err *err);
+int mount_ops_apply(
+	const struct mount_ops *ops, const struct mount_share *share, int proc_fd, struct err *err);

@@ -28,8 +28,10 @@ void mount_share_done(struct mount_share *s)
 		fd_close(&s->v[i].group);
 	}
 	free(s->v);
+	free(s->ids);
 	s->v = NULL;
-	s->n = 0;
+	s->ids = NULL;
+	s->n = s->n_ids = 0;
 	fd_close(&s->group_root);
 }
 
@@ -85,7 +87,7 @@ static int add_pair(struct mount_share *s, int own_root, const char *point, stru
 }
 
 /* Opens each of the clone's shared mounts and what it is a copy of, before volumes cover some. */
-static int open_pairs(struct mount_share *s, int proc_fd, struct err *err)
+static int find_shared(struct mount_share *s, int proc_fd, struct err *err)
 {
 	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -97,10 +99,15 @@ static int open_pairs(struct mount_share *s, int proc_fd, struct err *err)
 	if (r < 0)
 		return r;
 	s->v = calloc(t.n + 1, sizeof(*s->v));
-	if (!s->v)
+	s->ids = calloc(t.n + 1, sizeof(*s->ids));
+	if (!s->v || !s->ids)
 		return err_sysf(err, ENOMEM, "mount table");
 	for (size_t i = 0; r == 0 && i < t.n; i++) {
-		if (is_shared(&t.entries[i]))
+		if (!is_shared(&t.entries[i]))
+			continue;
+		if (s->reach != MOUNT_REACH_NONE)
+			s->ids[s->n_ids++] = (uint64_t)t.entries[i].id;
+		if (s->reach != MOUNT_REACH_RECEIVE)
 			r = add_pair(s, root, t.entries[i].point, err);
 	}
 	return r;
@@ -126,11 +133,9 @@ static int clone_view(struct mount_share *s, int proc_fd, struct err *err)
 		return err_sysf(err, errno, "root of the group");
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "a mount namespace of the container's own");
-	if (s->reach != MOUNT_REACH_RECEIVE) {
-		r = open_pairs(s, proc_fd, err);
-		if (r < 0)
-			return r;
-	}
+	r = find_shared(s, proc_fd, err);
+	if (r < 0)
+		return r;
 	if (s->reach == MOUNT_REACH_NONE)
 		return cut(s, proc_fd, err);
 	/* what is a slave of the host's and not shared stays just that */

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include "base/err.h"
 
 enum mount_reach {
@@ -35,6 +36,8 @@ struct mount_share {
 		int own, group; /* one mount, in the clone and in the group's namespace; O_PATH */
 	} * v;
 	size_t n;
+	uint64_t *ids; /* of the clone's mounts that come from the group and are not cut off */
+	size_t n_ids;
 };
 
 #define MOUNT_SHARE_INIT                        \

@@ -57,8 +57,7 @@ int mount_foreign_read(int proc_fd, struct mount_foreign *ret_foreign, struct er
 	return 0;
 }
 
-/* Linux 5.8; the same number as in mountinfo. */
-static int mount_id(int fd, uint64_t *ret_id)
+int mount_target_id(int fd, uint64_t *ret_id)
 {
 	struct statx st;
 
@@ -73,7 +72,7 @@ static int mount_id(int fd, uint64_t *ret_id)
 int mount_foreign_add(struct mount_foreign *f, int fd)
 {
 	uint64_t id = 0;
-	int r = mount_id(fd, &id);
+	int r = mount_target_id(fd, &id);
 
 	return r < 0 ? r : add_id(f, id);
 }
@@ -82,7 +81,7 @@ static bool is_foreign(int fd, const struct mount_foreign *foreign)
 {
 	uint64_t id = 0;
 
-	if (!foreign || mount_id(fd, &id) < 0)
+	if (!foreign || mount_target_id(fd, &id) < 0)
 		return false;
 	for (size_t i = 0; i < foreign->n; i++) {
 		if (foreign->ids[i] == id)

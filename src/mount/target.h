@@ -31,6 +31,10 @@ int mount_foreign_read(int proc_fd, struct mount_foreign *ret_foreign, struct er
 int mount_foreign_add(struct mount_foreign *f, int fd);
 void mount_foreign_done(struct mount_foreign *f);
 
+/* The number of the mount that `fd` lies on, as mountinfo has it. -errno; -ENODATA where the kernel
+ * does not tell (Linux 5.8). */
+int mount_target_id(int fd, uint64_t *ret_id);
+
 enum mount_target_kind { MOUNT_TARGET_DIR, MOUNT_TARGET_FILE };
 
 /*

@@ -261,7 +261,7 @@ static int step_check_labels(struct init *in, struct err *err)
 
 static int step_open_sources(struct init *in, struct err *err)
 {
-	return mount_ops_open(&in->plan.ops, err);
+	return mount_ops_open(&in->plan.ops, in->plan.reach != MOUNT_REACH_NONE, err);
 }
 
 static int step_namespaces(struct init *in, struct err *err)
@@ -298,7 +298,7 @@ static int step_enter_view(struct init *in, struct err *err)
 
 static int step_mounts(struct init *in, struct err *err)
 {
-	return mount_ops_apply(&in->plan.ops, in->proc_fd, err);
+	return mount_ops_apply(&in->plan.ops, &in->share, in->proc_fd, err);
 }
 
 /* The last of them: no volume, and nothing that a hook has mounted, gets to the others. */

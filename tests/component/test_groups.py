@@ -229,3 +229,27 @@ def test_shared_mounts_by_annotation_in_a_scope_that_has_them_private(bench):
     assert said(bench, "ls /mnt/file 2>/dev/null; true", name="c", **cri("two", "c", "c", mounts="shared")) == ""
     first.kill()
     other.kill()
+
+
+def test_unmounting_its_own_volumes_takes_nothing_from_the_others(bench, sources):  # noqa: F811
+    """Unmounts travel as mounts do: to whatever lies at the same place of a peer."""
+    (sources / "dir").mkdir()
+    (sources / "dir" / "token").write_text("token\n")
+    (sources / "resolv.conf").write_text("of the pod\n")
+    volumes = [bind(sources / "dir", "/srv/token-test"), bind(sources / "resolv.conf", "/etc/resolv.conf")]
+    places = "/srv/token-test /proc /sys /dev /run"
+    other = Running(bench, "echo; exec sleep 600", *volumes, name="b")
+    other.line()
+    before = mounts_of(other.pid)
+    # more often than there is anything to unmount, by several, in each way that there is
+    script = "for i in 1 2 3 4; do for p in %s; do umount -R $p; umount -l $p; umount $p; done; done 2>/dev/null; true"
+    for name in ("c", "d", "e"):
+        said(bench, script % places, *volumes, name=name, **with_caps("CAP_SYS_ADMIN"))
+    assert mounts_of(other.pid) == before
+    # a file as well, as long as it is its own that each of them unmounts
+    for name in ("f", "g", "h"):
+        said(bench, "umount -l /etc/resolv.conf", *volumes, name=name, **with_caps("CAP_SYS_ADMIN"))
+    assert mounts_of(other.pid) == before
+    said(bench, script % "/etc/resolv.conf", *volumes, name="i", **with_caps("CAP_SYS_ADMIN"))
+    assert pathlib.Path(f"/proc/{other.pid}/root/etc/resolv.conf").read_text() == "of the pod\n"
+    other.kill()

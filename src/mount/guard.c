@@ -1,0 +1,172 @@
+#include "mount/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "mount/target.h"
+#include "mount/tree.h"
+
+#define KEPT      "kept"
+#define FILE_NAME "file"
+
+void mount_guard_done(struct mount_guard *g)
+{
+	if (g)
+		fd_close(&g->source);
+}
+
+static int attach(int mount, int target, const char *dest, struct err *err)
+{
+	if (move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+		0)
+		return err_sysf(err, errno, "guard at %s", dest);
+	return 0;
+}
+
+/* The child that the guard is left alone for. */
+static int keep(int source, int guard, const char *dest, struct err *err)
+{
+	_cleanup_close_ int place =
+		openat(guard, KEPT, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int child = -EBADF;
+
+	if (place < 0)
+		return err_sysf(err, errno, "guard at %s", dest);
+	child = tree_open(source, KEPT, false, err);
+	return child < 0 ? child : attach(child, place, dest, err);
+}
+
+static int make_source(int root, const char *dest, int *ret_source, struct err *err)
+{
+	_cleanup_close_ int target = mount_target_find(root, dest);
+	_cleanup_close_ int source = -EBADF, file = -EBADF;
+	int r;
+
+	if (target < 0)
+		return err_sysf(err, -target, "guard at %s", dest);
+	r = tree_mount_at(target, "reaper", ".", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		"size=4k,nr_inodes=8,mode=0755");
+	if (r < 0)
+		return err_sysf(err, -r, "guard at %s", dest);
+	source = mount_target_find(root, dest);
+	if (source < 0)
+		return err_sysf(err, -source, "guard at %s", dest);
+	if (mkdirat(source, KEPT, 0755) < 0)
+		return err_sysf(err, errno, "guard at %s", dest);
+	file = openat(source, FILE_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (file < 0)
+		return err_sysf(err, errno, "guard at %s", dest);
+	*ret_source = TAKE_FD(source);
+	return 0;
+}
+
+int mount_guard_init(int root, const char *dest, const uint64_t *ids, size_t n, int proc_fd,
+	struct mount_guard *ret_guard, struct err *err)
+{
+	struct mount_guard g = MOUNT_GUARD_INIT;
+	int r = 0;
+
+	g.ids = ids;
+	g.n = n;
+	if (n > 0) {
+		r = make_source(root, dest, &g.source, err);
+		if (r == 0)
+			r = tree_set_propagation(g.source, MS_PRIVATE, false, proc_fd, err);
+		if (r == 0)
+			r = keep(g.source, g.source, dest, err);
+	}
+	if (r < 0) {
+		mount_guard_done(&g);
+		return r;
+	}
+	*ret_guard = g;
+	return 0;
+}
+
+static bool is_of_group(const struct mount_guard *g, int fd)
+{
+	uint64_t id = 0;
+
+	if (mount_target_id(fd, &id) < 0)
+		return true; /* cannot be known: one guard too many harms nobody */
+	for (size_t i = 0; i < g->n; i++) {
+		if (g->ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static int open_dir_guard(const char *source, struct err *err)
+{
+	_cleanup_close_ int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	_cleanup_close_ int guard = -EBADF;
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", "reaper", 0) < 0 ||
+		fsconfig(fs, FSCONFIG_SET_STRING, "size", "4k", 0) < 0 ||
+		fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "4", 0) < 0 ||
+		fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return err_sysf(err, errno, "guard for %s", source);
+	guard = fsmount(
+		fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (guard < 0 || mkdirat(guard, KEPT, 0755) < 0)
+		return err_sysf(err, errno, "guard for %s", source);
+	return TAKE_FD(guard);
+}
+
+int mount_guard_open(const char *source, struct err *err)
+{
+	struct stat st;
+
+	if (stat(source, &st) < 0)
+		return err_sysf(err, errno, "%s", source);
+	if (S_ISDIR(st.st_mode))
+		return open_dir_guard(source, err);
+	return tree_open(AT_FDCWD, source, false, err);
+}
+
+int mount_guard_copy(
+	const struct mount_guard *g, int target, const char *dest, int *ret_guard, struct err *err)
+{
+	struct stat st;
+	int fd;
+
+	if (g->n == 0 || !is_of_group(g, target))
+		return 0;
+	if (fstat(target, &st) < 0)
+		return err_sysf(err, errno, "%s", dest);
+	fd = tree_open(g->source, S_ISDIR(st.st_mode) ? "" : FILE_NAME, false, err);
+	if (fd < 0)
+		return fd;
+	*ret_guard = fd;
+	return 0;
+}
+
+int mount_guard_put(const struct mount_guard *g, int ahead, int *target, const char *dest,
+	int proc_fd, struct err *err)
+{
+	_cleanup_close_ int guard = -EBADF;
+	struct stat st;
+	int r;
+
+	if (g->n == 0 || !is_of_group(g, *target))
+		return 0;
+	guard = fcntl(ahead, F_DUPFD_CLOEXEC, 3);
+	r = guard < 0 ? mount_guard_copy(g, *target, dest, &guard, err) : 0;
+	if (r == 0)
+		r = attach(guard, *target, dest, err);
+	if (r == 0)
+		r = tree_set_propagation(guard, MS_PRIVATE, false, proc_fd, err);
+	if (r == 0 && fstat(guard, &st) < 0)
+		r = err_sysf(err, errno, "guard at %s", dest);
+	if (r == 0 && S_ISDIR(st.st_mode))
+		r = keep(g->source, guard, dest, err);
+	if (r < 0)
+		return r;
+	fd_close(target);
+	*target = TAKE_FD(guard);
+	return 0;
+}
