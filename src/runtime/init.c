@@ -259,6 +259,12 @@ static int step_check_labels(struct init *in, struct err *err)
 	return confine_lsm_check(&lsm, in->plan.apparmor, in->plan.selinux, err);
 }
 
+/* Before anybody looks for a group: what is in the way is told. */
+static int step_places(struct init *in, struct err *err)
+{
+	return store_layout_prepare(&in->loaded.layout, err);
+}
+
 static int step_open_sources(struct init *in, struct err *err)
 {
 	return mount_ops_open(&in->plan.ops, in->plan.reach != MOUNT_REACH_NONE, err);
@@ -280,7 +286,7 @@ static int step_namespaces(struct init *in, struct err *err)
 static int step_enter_view(struct init *in, struct err *err)
 {
 	_cleanup_close_ int groups = -EBADF;
-	int r = store_layout_prepare(&in->loaded.layout, err);
+	int r = step_places(in, err); /* somebody may have collected the empty ones since */
 
 	if (r < 0)
 		return r;
@@ -361,6 +367,7 @@ static const struct init_step container_steps[] = {
 	{"devices", step_devices},
 	{"seccomp profile", step_compile_seccomp},
 	{"labels", step_check_labels},
+	{"places", step_places},
 	{"host view", host_view_prepare},
 	{"volumes", step_open_sources},
 	{"namespaces", step_namespaces},

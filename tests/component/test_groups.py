@@ -151,9 +151,11 @@ def test_without_an_overlay_the_container_is_refused_with_the_reason(bench):
     reaperctl(bench, "overlay", "gc", "--all")
     GROUPS.parent.mkdir(exist_ok=True)
     (GROUPS.parent / "ns").write_text("in the way\n")
-    with pytest.raises(RpcError, match="/run/reaper/ns: is not a directory: remove it, Reaper makes it anew"):
-        said(bench, "true")
-    (GROUPS.parent / "ns").unlink()
+    try:
+        with pytest.raises(RpcError, match="/run/reaper/ns: is not a directory: remove it, Reaper makes it anew"):
+            said(bench, "true")
+    finally:
+        (GROUPS.parent / "ns").unlink()
 
 
 # ---- mounts at run time ----
