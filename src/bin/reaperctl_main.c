@@ -30,6 +30,8 @@ enum {
 	OPT_UNVERSIONED = 1 << 15,
 	OPT_STRICT = 1 << 16,
 	OPT_TASK = 1 << 17,
+	OPT_GROUP = 1 << 18,
+	OPT_OUTPUT = 1 << 19,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -74,6 +76,10 @@ static const struct cli_option options[] = {
 		"containerd's namespace (default: k8s.io)"},
 	{OPT_ALL, "--all", NULL, CLI_FLAG, offsetof(struct cli_args, all),
 		"also caches and empty directories; fails if a view is in use"},
+	{OPT_GROUP, "--group", "NAME", CLI_STRING, offsetof(struct cli_args, group),
+		"the group, as `overlay list` names it (default: node)"},
+	{OPT_OUTPUT, "--output", "FILE", CLI_PATH, offsetof(struct cli_args, output),
+		"a new file that is written (default: standard output)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
 		"also run a throw-away task on the running containerd"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
@@ -119,6 +125,22 @@ static const struct cli_command commands[] = {
 		"Writes the image " IMAGE_NAME " to standard output as an OCI tar", NULL},
 	{"overlay", "list", OPT_JSON, overlay_list_command,
 		"Lists the views of the host that pods share, and what they use", NULL},
+	{"overlay", "show", OPT_GROUP | OPT_JSON, overlay_show_command,
+		"Tells what a group is, what it uses, and where its layers are", NULL},
+	{"overlay", "diff", OPT_GROUP | OPT_JSON, overlay_diff_command,
+		"Lists what workloads have changed of the host as they see it",
+		"Each path that was added, changed (type, content, mode, owner, xattr) or deleted, "
+		"and\nthe Debian or RPM package that owns it. In a name, a backslash is doubled, "
+		"and "
+		"what is\nno printable UTF-8 is written as \\xNN."},
+	{"overlay", "export", OPT_GROUP | OPT_OUTPUT, overlay_export_command,
+		"Writes what workloads have written as the tar of an OCI layer",
+		"Exit status: 0 done, 1 failed, or something that a layer cannot hold was left "
+		"out."},
+	{"overlay", "reset", OPT_GROUP | OPT_JSON, overlay_reset_command,
+		"Gives the next containers of a group the host as it is",
+		"Running containers keep what they see; what they write is gone with the last of "
+		"them."},
 	{"overlay", "refresh", OPT_JSON, overlay_refresh_command,
 		"Brings the views to what the host has mounted, replaced and deleted since",
 		"The next container's start does the same. Files of which a running pod still "

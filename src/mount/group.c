@@ -348,3 +348,31 @@ int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 	remove_dirs(spec, proc_fd);
 	return info.pinned || info.mounted ? MOUNT_GROUP_REMOVED : 0;
 }
+
+int mount_group_reset(const struct mount_group_spec *spec, unsigned *ret_processes, struct err *err)
+{
+	_cleanup_close_ int proc_fd = open_proc(err);
+	_cleanup_close_ int lock = -EBADF;
+	struct mount_group_info info;
+	int r;
+
+	if (proc_fd < 0)
+		return proc_fd;
+	*ret_processes = 0;
+	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0)
+		return 0;
+	lock = lock_groups(spec, LOCK_EX, err);
+	if (lock < 0)
+		return lock;
+	r = inspect(spec, proc_fd, &info, err);
+	if (r == 0)
+		r = pin_remove(spec->ns_dir, spec->name, err);
+	if (r < 0)
+		return r;
+	if (info.mounted)
+		drop_store(spec->base_dir);
+	*ret_processes = info.processes;
+	if (info.processes == 0)
+		remove_dirs(spec, proc_fd);
+	return info.pinned || info.mounted;
+}

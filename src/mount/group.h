@@ -62,6 +62,15 @@ struct mount_group_info {
 int mount_group_inspect(
 	const struct mount_group_spec *spec, struct mount_group_info *ret_info, struct err *err);
 
+/*
+ * Begins a new generation: the pin and the tmpfs are taken away, also while containers use them.
+ * Those keep what they see until they end, and with the last one the memory is free; the next
+ * container makes the group anew, empty. How many processes keep the former generation is in
+ * *ret_processes. 1, or 0 if there was nothing.
+ */
+int mount_group_reset(
+	const struct mount_group_spec *spec, unsigned *ret_processes, struct err *err);
+
 enum mount_group_gc_result { MOUNT_GROUP_REMOVED = 1, MOUNT_GROUP_IN_USE = 2 };
 
 /*

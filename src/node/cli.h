@@ -19,6 +19,8 @@ struct cli_args {
 	const char *address;
 	const char *containerd_namespace;
 	uint64_t timeout_s;
+	const char *group;   /* of the overlay, NULL: the node's */
+	const char *output;  /* NULL: standard output */
 	const char *handler; /* NULL: the usual one */
 	unsigned strategy;   /* enum strategy, in the order of the option's words */
 	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task;

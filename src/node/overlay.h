@@ -21,3 +21,13 @@ int overlay_gc_command(const struct cli_args *args);
  * (overlay_refresh.c).
  */
 int overlay_refresh_command(const struct cli_args *args);
+
+/*
+ * One group, --group or the node's own (overlay_upper.c): what it is; what of the host it changes
+ * (upper_diff.h); that as an OCI layer (upper_export.h), exit status 1 if something was left out;
+ * a new, empty generation for the containers to come (mount_group_reset).
+ */
+int overlay_show_command(const struct cli_args *args);
+int overlay_diff_command(const struct cli_args *args);
+int overlay_export_command(const struct cli_args *args);
+int overlay_reset_command(const struct cli_args *args);
