@@ -74,8 +74,9 @@ static int overlay_data(struct buf *b, const char *lower, const char *const *mas
 	int r;
 
 	/* index=off: an upper whose overlay is gone may be used again; metacopy=off: what lies in
-	   upper/ is the whole file */
-	r = buf_append_str(b, "index=off,metacopy=off,lowerdir=");
+	   upper/ is the whole file; redirect_dir=off: and the whole directory, also a renamed one
+	 */
+	r = buf_append_str(b, "index=off,metacopy=off,redirect_dir=off,lowerdir=");
 	for (; r == 0 && masks && *masks; masks++) {
 		r = append_path(b, *masks);
 		if (r == 0)

@@ -59,22 +59,29 @@ static int put_group(
 	return json_put_consume(list, g->key, o);
 }
 
+static unsigned long long mebibytes(uint64_t bytes)
+{
+	return (bytes + (1 << 20) - 1) >> 20;
+}
+
+/* The key last: the only column that may be long. */
 static void print_group(const struct store_group *g, const struct mount_group_info *info)
 {
-	const uint64_t mib = 1 << 20;
-
-	(void)printf(
-		"%-16s %8llu MiB of %llu MiB  %8llu files of %llu  %4u processes  %s/upper%s%s%s\n",
-		g->key, (unsigned long long)((info->used_bytes + mib - 1) / mib),
-		(unsigned long long)(info->size_bytes / mib), (unsigned long long)info->used_inodes,
-		(unsigned long long)info->inodes, info->processes, g->base_dir,
-		g->pod ? "  pod " : "", g->pod ? g->pod : "",
+	(void)printf("%9llu %9llu %9llu %9llu %9u  %s%s%s%s\n", mebibytes(info->used_bytes),
+		mebibytes(info->size_bytes), (unsigned long long)info->used_inodes,
+		(unsigned long long)info->inodes, info->processes, g->key, g->pod ? "  pod " : "",
+		g->pod ? g->pod : "",
 		info->pinned && info->mounted ? "" : "  (incomplete: overlay gc removes it)");
+}
+
+static void print_titles(void)
+{
+	(void)printf("%9s %9s %9s %9s %9s  %s\n", "MiB", "of", "files", "of", "processes", "group");
 }
 
 /* 1: it was there and has been told. */
 static int show_group(const struct cli_args *args, const struct store_layout *layout,
-	const char *key, struct json_object *out, struct err *err)
+	const char *key, struct json_object *out, bool *titled, struct err *err)
 {
 	_cleanup_(store_group_done) struct store_group g = STORE_GROUP_INIT;
 	struct mount_group_spec spec;
@@ -89,8 +96,12 @@ static int show_group(const struct cli_args *args, const struct store_layout *la
 		return 0;
 	if (r == 0 && args->json && put_group(out, &g, &info) < 0)
 		r = err_sysf(err, ENOMEM, "group %s", key);
-	if (r == 0 && !args->json)
+	if (r == 0 && !args->json) {
+		if (!*titled)
+			print_titles();
 		print_group(&g, &info);
+		*titled = true;
+	}
 	return r < 0 ? r : 1;
 }
 
@@ -98,11 +109,11 @@ static int list(const struct cli_args *args, const struct store_layout *layout,
 	struct json_object *out, struct err *err)
 {
 	_cleanup_strv_ char **keys = NULL;
-	bool some = false;
+	bool some = false, titled = false;
 	int r = store_groups_list(layout, &keys, err);
 
 	for (char **key = keys; r >= 0 && key && *key; key++) {
-		r = show_group(args, layout, *key, out, err);
+		r = show_group(args, layout, *key, out, &titled, err);
 		some |= r > 0;
 	}
 	if (r >= 0 && !some && !args->json)
