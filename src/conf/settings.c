@@ -55,6 +55,21 @@ static const struct setting_info infos[_SETTING_MAX] = {
 	[SETTING_STALE] = {"REAPER_STALE", "bind", "bind, warn or refuse",
 		"What to do with a file that the host replaced while a running pod holds it open.",
 		SETTING_AT_CONTAINER},
+	[SETTING_FILTER_ENABLED] = {"REAPER_FILTER_ENABLED", "true",
+		"true or false (also yes, no, on, off, 1, 0)",
+		"Whether the host's secrets do not exist in the view (docs/SECURITY.md has the "
+		"list).",
+		SETTING_AT_GROUP},
+	[SETTING_FILTER_MODE] = {"REAPER_FILTER_MODE", "append", "append or replace",
+		"Whether REAPER_FILTER_PATHS comes to the built-in list or takes its place.",
+		SETTING_AT_GROUP},
+	[SETTING_FILTER_PATHS] = {"REAPER_FILTER_PATHS", "none",
+		"none, or a list of absolute paths with * ? and [], separated by ':' or blanks",
+		"What else does not exist in the view.", SETTING_AT_GROUP},
+	[SETTING_FILTER_ALLOWLIST] = {"REAPER_FILTER_ALLOWLIST", "none",
+		"none, or a list of absolute paths with * ? and [], separated by ':' or blanks",
+		"What is not hidden, though a path of the lists is it or lies above it.",
+		SETTING_AT_GROUP},
 	[SETTING_HOST_NAMESPACES] = {"REAPER_HOST_NAMESPACES", "none",
 		"none, or a list of pid, ipc, uts and net",
 		"Namespaces in which all pods get the host's, whatever they ask for.",
@@ -235,6 +250,8 @@ void settings_done(struct settings *s)
 	free(s->user);
 	(void)strv_free(s->submounts);
 	(void)strv_free(s->passthrough);
+	(void)strv_free(s->filter_paths);
+	(void)strv_free(s->filter_allowlist);
 	free(s->path);
 	(void)strv_free(s->warnings);
 	*s = (struct settings)SETTINGS_INIT;

@@ -32,6 +32,9 @@ enum dns_mode {
 	DNS_HOST,       /* the host's */
 };
 
+/* Whether the site's hidden paths come to the built-in ones or in their place. */
+enum filter_mode { FILTER_APPEND, FILTER_REPLACE };
+
 enum { SETTING_OVERLAY_NAME_MAX = 253 };
 
 /* Namespaces that a site may force to be the host's for all pods. */
@@ -77,6 +80,10 @@ enum setting_key {
 	SETTING_SUBMOUNTS,
 	SETTING_PASSTHROUGH,
 	SETTING_STALE,
+	SETTING_FILTER_ENABLED,
+	SETTING_FILTER_MODE,
+	SETTING_FILTER_PATHS,
+	SETTING_FILTER_ALLOWLIST,
 	SETTING_HOST_NAMESPACES,
 	SETTING_ANNOTATIONS,
 	SETTING_CONTAINERD_MERGE,
@@ -114,8 +121,11 @@ struct settings {
 	char **submounts;   /* "/scratch=bind", "xfs=layer": rules of mount/submounts.h, checked */
 	char **passthrough; /* absolute glob(7) patterns, none below /dev, /proc, /run and /sys */
 	enum stale_policy stale;
-	unsigned host_namespaces; /* HOST_NS_… */
-	bool annotations;         /* false: a pod that has some is refused */
+	bool filter_enabled;
+	enum filter_mode filter_mode;
+	char **filter_paths, **filter_allowlist; /* patterns of mount/mask_rules.h; NULL: none */
+	unsigned host_namespaces;                /* HOST_NS_… */
+	bool annotations;                        /* false: a pod that has some is refused */
 	enum containerd_merge containerd_merge;
 	enum log_level log_level;
 	uint64_t exit_grace_ms;

@@ -37,4 +37,14 @@ int value_format_passthrough(const struct settings *s, struct buf *b);
 int value_parse_stale(struct settings *s, const char *text, const char **ret_why);
 int value_format_stale(const struct settings *s, struct buf *b);
 
+/* What the view does not show: value_filter.c. */
+int value_parse_filter_enabled(struct settings *s, const char *text, const char **ret_why);
+int value_format_filter_enabled(const struct settings *s, struct buf *b);
+int value_parse_filter_mode(struct settings *s, const char *text, const char **ret_why);
+int value_format_filter_mode(const struct settings *s, struct buf *b);
+int value_parse_filter_paths(struct settings *s, const char *text, const char **ret_why);
+int value_format_filter_paths(const struct settings *s, struct buf *b);
+int value_parse_filter_allowlist(struct settings *s, const char *text, const char **ret_why);
+int value_format_filter_allowlist(const struct settings *s, struct buf *b);
+
 extern const struct value_type value_types[_SETTING_MAX];

@@ -137,6 +137,16 @@ struct mount_group_spec groups_mount_spec(
 	};
 }
 
+struct mask_rules groups_mask(const struct settings *settings)
+{
+	return (struct mask_rules) {
+		.off = !settings->filter_enabled,
+		.replace = settings->filter_mode == FILTER_REPLACE,
+		.paths = settings->filter_paths,
+		.allow = settings->filter_allowlist,
+	};
+}
+
 int groups_remove(const struct store_layout *layout, const char *key, struct err *err)
 {
 	_cleanup_(store_group_done) struct store_group g = STORE_GROUP_INIT;

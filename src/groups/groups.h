@@ -34,5 +34,8 @@ bool groups_share_mounts(const struct settings *settings, const struct store_gro
 struct mount_group_spec groups_mount_spec(
 	const struct store_layout *layout, const struct store_group *group);
 
+/* What of the host does not exist in the group's view. Borrows the settings' strings. */
+struct mask_rules groups_mask(const struct settings *settings);
+
 /* mount_group_gc for the group of this key, in the places that its record names. */
 int groups_remove(const struct store_layout *layout, const char *key, struct err *err);

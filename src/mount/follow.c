@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "mount/layers.h"
+#include "mount/mask.h"
 #include "mount/pin.h"
 #include "mount/submounts.h"
 
@@ -97,6 +98,8 @@ struct follower {
 	enum submount_action *action; /* per entry of wanted */
 	int *trees;                   /* per entry of wanted: a new mount, or -EBADF */
 	bool changed;
+	bool remask; /* what is hidden is worked out anew, not only for new layers */
+	struct mask mask;
 };
 
 static void follower_done(struct follower *f)
@@ -113,6 +116,7 @@ static void follower_done(struct follower *f)
 	fd_close(&f->host_root);
 	fd_close(&f->view_root);
 	(void)strv_free(f->layers);
+	mask_done(&f->mask);
 }
 
 static ssize_t find_shown(const struct follower *f, size_t wanted)
@@ -183,9 +187,9 @@ static int make_tree(struct follower *f, size_t i, struct err *err)
 	mode_t type;
 	int r;
 
-	if (!layers_file_type(e->point, &type))
-		return 0; /* unmounted meanwhile */
-	r = layers_mount(e, &what, f->spec->base_dir, e->point, err);
+	if (mask_hides(&f->mask, e->point) || !layers_file_type(e->point, &type))
+		return 0; /* hidden, or unmounted meanwhile */
+	r = layers_mount(e, &what, f->spec->base_dir, &f->mask, e->point, err);
 	if (r < 0)
 		return r;
 	f->trees[i] = open_tree(
@@ -197,23 +201,41 @@ static int make_tree(struct follower *f, size_t i, struct err *err)
 	return r;
 }
 
+/* The group's mask, where layers can be added to it. In a namespace that is left again. */
+static int begin_mask(struct follower *f, int tree, struct err *err)
+{
+	int r = mask_begin(
+		&f->spec->mask, &f->wanted, f->spec->base_dir, tree, f->proc_fd, &f->mask, err);
+
+	return r < 0 || !f->remask ? r : mask_refresh(&f->mask, err);
+}
+
 static int make_trees(struct follower *f, const bool *is_new, struct err *err)
 {
-	bool some = false;
+	_cleanup_close_ int tree = -EBADF;
+	bool some = f->remask;
 	int r = 0;
 
 	for (size_t i = 0; i < f->wanted.n; i++)
 		some |= is_new[i];
 	if (!some)
 		return 0;
+	if (setns(f->view, CLONE_NEWNS) < 0)
+		return err_sysf(err, errno, "entering the mount namespace of %s", f->spec->name);
+	tree = mask_open_tree();
+	if (setns(f->home, CLONE_NEWNS) < 0)
+		return err_sysf(err, errno, "returning to the host's mount namespace");
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "unshare(CLONE_NEWNS)");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		r = err_sysf(err, errno, "making mounts private");
+	if (r == 0)
+		r = begin_mask(f, tree, err);
 	for (size_t i = 0; r == 0 && i < f->wanted.n; i++) {
 		if (is_new[i])
 			r = make_tree(f, i, err);
 	}
+	mask_detach(&f->mask);
 	if (setns(f->home, CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "returning to the host's mount namespace");
 	return r;
@@ -307,7 +329,7 @@ static int change_view(struct follower *f, struct err *err)
 	if (r == 0)
 		r = refresh(f, &view, err);
 	if (r < 0 || !f->changed)
-		return r;
+		return r < 0 ? r : mask_cover(&f->mask, err);
 	for (size_t i = f->shown.n; i-- > 0;) {
 		if (f->gone[i])
 			detach(&view, &f->shown.entries[i]);
@@ -321,7 +343,7 @@ static int change_view(struct follower *f, struct err *err)
 	}
 	for (size_t i = 0; r == 0 && i < f->wanted.n; i++)
 		r = attach(f, i, err);
-	return r;
+	return r < 0 ? r : mask_cover(&f->mask, err);
 }
 
 /* ---- all of it ---- */
@@ -402,6 +424,8 @@ int mount_group_follow(const struct mount_group_spec *spec, int proc_fd, bool se
 		.home = -EBADF,
 		.view = -EBADF,
 		.view_root = -EBADF,
+		.mask = MASK_INIT,
+		.remask = search,
 		.host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
 	_cleanup_close_ int groups = lock_dir(spec->run_dir, LOCK_SH, NULL);
 	_cleanup_close_ int group = -EBADF;

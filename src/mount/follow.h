@@ -15,6 +15,7 @@
  * - the overlays forget the names that nobody uses, so that the next lookup sees what the host has
  *   replaced, made or deleted since;
  * - mounts of the host that are gone are taken away, new ones attached by the rules of submounts.h;
+ * - what is hidden (spec->mask) is worked out anew if `search` is set, and for new mounts;
  * - files that are still held open in an old version are found and listed in *ret_stale
  *   (stale_files_done). Running processes are searched for them when something changed in the
  * places that stale.h lists, or `search` is set; else what was found before is looked at again.

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "mount/mask_rules.h"
 
 /* Where a group lives and how large it may become. All strings are borrowed; run_dir is there
  * already (store_layout_prepare). */
@@ -35,6 +36,7 @@ struct mount_group_spec {
 	uint64_t size_bytes;  /* limit of the tmpfs, not 0; gc and inspect do not look at it */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
 	char *const *submounts; /* the site's rules, submounts.h; NULL: none */
+	struct mask_rules mask; /* what of the host does not exist in the view */
 };
 
 /*

@@ -50,16 +50,26 @@ static void remove_layer_dir(const char *dir)
 	(void)rmdir(dir);
 }
 
-static int add_layer(const char *point, const char *base_dir, const char *target, struct err *err)
+static int add_layer(const char *point, const char *base_dir, struct mask *mask, const char *target,
+	struct err *err)
 {
-	_cleanup_free_ char *dir = NULL;
-	int r = make_layer_dir(base_dir, &dir, err);
+	_cleanup_free_ char *dir = NULL, *hidden = NULL;
+	int r = mask_layer(mask, point, &hidden, err);
 
+	if (r == 0)
+		r = make_layer_dir(base_dir, &dir, err);
 	if (r < 0)
 		return r;
-	r = overlay_mount(point, NULL, dir, target, err);
-	if (r < 0)
+	r = overlay_mount(point, (const char *const[]) {hidden, NULL}, dir, target, err);
+	if (r < 0) {
+		struct err reason = ERR_INIT;
+
 		remove_layer_dir(dir);
+		if (mask_no_layer(mask, point, &reason) < 0) {
+			*err = reason;
+			return -ENOMEM; /* nothing takes the layer's place then */
+		}
+	}
 	return r;
 }
 
@@ -81,7 +91,7 @@ static int add_bind(const char *point, const char *target, bool read_only, struc
 }
 
 int layers_mount(const struct mountinfo_entry *e, const struct submount_decision *what,
-	const char *base_dir, const char *target, struct err *err)
+	const char *base_dir, struct mask *mask, const char *target, struct err *err)
 {
 	struct err reason = ERR_INIT;
 	mode_t type = 0;
@@ -93,7 +103,7 @@ int layers_mount(const struct mountinfo_entry *e, const struct submount_decision
 			e->point, target, what->action != SUBMOUNT_BIND || !what->rule, err);
 	if (what->action != SUBMOUNT_LAYER)
 		return add_bind(e->point, target, what->action == SUBMOUNT_BIND_READONLY, err);
-	r = add_layer(e->point, base_dir, target, &reason);
+	r = add_layer(e->point, base_dir, mask, target, &reason);
 	if (r < 0 && r != -ENOMEM && r != -ENOSPC && what->rule)
 		return err_setf(err, ERR_PRECONDITION, -r,
 			"%s (%s): REAPER_SUBMOUNTS says %s, but it cannot be a lower layer: %s",

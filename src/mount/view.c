@@ -9,11 +9,12 @@
 #include "base/str.h"
 #include "mount/follow.h"
 #include "mount/layers.h"
+#include "mount/mask.h"
 #include "mount/mountinfo.h"
 #include "mount/submounts.h"
 
 static int add_submount(const struct mountinfo_entry *e, const char *base_dir, const char *view_dir,
-	char *const *rules, struct err *err)
+	char *const *rules, struct mask *mask, struct err *err)
 {
 	struct submount_decision what = submount_decide(e, base_dir, rules);
 	_cleanup_free_ char *target = NULL;
@@ -23,9 +24,10 @@ static int add_submount(const struct mountinfo_entry *e, const char *base_dir, c
 	if (r < 0)
 		return err_sysf(err, -r, "%s", e->point);
 	/* below something that is omitted there is no mount point, and none is made */
-	if (!layers_file_type(e->point, &host) || !layers_file_type(target, &view) || host != view)
+	if (mask_hides(mask, e->point) || !layers_file_type(e->point, &host) ||
+		!layers_file_type(target, &view) || host != view)
 		return 0;
-	return layers_mount(e, &what, base_dir, target, err);
+	return layers_mount(e, &what, base_dir, mask, target, err);
 }
 
 static int make_root(const char *view_dir, struct err *err)
@@ -41,10 +43,33 @@ static int make_root(const char *view_dir, struct err *err)
 	return 0;
 }
 
-int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules, struct err *err)
+/* All file systems, and what none of them shows. */
+static int add_host(int proc_fd, const char *base_dir, const char *view_dir, char *const *rules,
+	const struct mask_rules *hidden, struct err *err)
+{
+	_cleanup_(mountinfo_done) struct mountinfo host = MOUNTINFO_INIT;
+	_cleanup_(mask_done) struct mask mask = MASK_INIT;
+	_cleanup_free_ char *layer = NULL;
+	int r = submounts_read(proc_fd, base_dir, rules, &host, err);
+
+	if (r == 0)
+		r = mask_begin(hidden, &host, base_dir, -EBADF, proc_fd, &mask, err);
+	if (r == 0)
+		r = mask_layer(&mask, "/", &layer, err);
+	if (r == 0)
+		r = overlay_mount(
+			"/", (const char *const[]) {layer, NULL}, base_dir, view_dir, err);
+	for (size_t i = 0; r == 0 && i < host.n; i++)
+		r = add_submount(&host.entries[i], base_dir, view_dir, rules, &mask, err);
+	if (r == 0)
+		r = mask_finish(&mask, view_dir, err);
+	return r < 0 ? r : follow_remember(base_dir, &host, rules, err);
+}
+
+int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules,
+	const struct mask_rules *mask, struct err *err)
 {
 	_cleanup_free_ char *view_dir = NULL;
-	_cleanup_(mountinfo_done) struct mountinfo host = MOUNTINFO_INIT;
 	int r = str_printf(&view_dir, "%s/view", base_dir);
 
 	if (r < 0)
@@ -55,12 +80,6 @@ int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules, st
 	/* nothing done here reaches the host; what the host does later below binds comes in */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sysf(err, errno, "making the view's mounts private");
-	r = submounts_read(proc_fd, base_dir, rules, &host, err);
-	if (r == 0)
-		r = overlay_mount("/", NULL, base_dir, view_dir, err);
-	for (size_t i = 0; r == 0 && i < host.n; i++)
-		r = add_submount(&host.entries[i], base_dir, view_dir, rules, err);
-	if (r == 0)
-		r = follow_remember(base_dir, &host, rules, err);
+	r = add_host(proc_fd, base_dir, view_dir, rules, mask, err);
 	return r < 0 ? r : make_root(view_dir, err);
 }

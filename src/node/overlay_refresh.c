@@ -68,6 +68,7 @@ static int refresh_group(struct refresher *r, const char *key, struct err *err)
 		return status;
 	spec = groups_mount_spec(&r->layout, &g);
 	spec.submounts = r->settings.submounts;
+	spec.mask = groups_mask(&r->settings);
 	status = mount_group_follow(&spec, r->proc_fd, true, &stale, err);
 	if (status < 0)
 		return err_wrapf(err, "%s", key);

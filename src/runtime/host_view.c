@@ -55,8 +55,12 @@ int host_view_prepare(struct init *in, struct err *err)
 	_cleanup_(mount_ops_done) struct mount_ops ops = MOUNT_OPS_INIT;
 	int r = mount_group_follow(&in->plan.group, in->proc_fd, false, &stale, err);
 
-	for (size_t i = 0; r == 0 && i < stale.n; i++)
+	for (size_t i = 0; r == 0 && i < stale.n; i++) {
+		/* never the host's own file in place of one that is hidden */
+		if (mask_rules_hide(&in->plan.group.mask, stale.v[i].path))
+			continue;
 		r = handle_stale(in, &stale.v[i], &ops, err);
+	}
 	if (r == 0)
 		r = passthrough_add(in->loaded.settings.passthrough, &ops, err);
 	if (r < 0)

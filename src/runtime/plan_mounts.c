@@ -181,6 +181,22 @@ static int add_dev(struct mounts_builder *b, const char *const *words)
 
 /* ---- /run ---- */
 
+/* What is hidden below a path of the host's /run that the site has let in. A plain path only: of
+ * the rest of /run nothing is there. */
+static int add_run_mask(void *arg, const char *pattern, bool custom UNUSED)
+{
+	struct mounts_builder *b = arg;
+	const struct settings *s = b->in->settings;
+
+	for (size_t i = 0; i < s->n_run_paths && !mask_is_glob(pattern); i++) {
+		const char *path = s->run_paths[i].path;
+
+		if (str_has_prefix(pattern, path) && pattern[strlen(path)] == '/')
+			return add(b, MOUNT_OP_MASK, pattern, NULL, NULL, NULL) ? 0 : no_memory(b);
+	}
+	return 0;
+}
+
 /* Private, with what the site says is safe bound over it; for privileged pods all that the host
  * has. Our own directory is never part of it. */
 static int add_run(struct mounts_builder *b)
@@ -213,7 +229,7 @@ static int add_run(struct mounts_builder *b)
 		op->options.propagation = MS_SLAVE;
 		op->options.propagation_recursive = true;
 	}
-	return 0;
+	return mask_rules_each(&b->plan->group.mask, add_run_mask, b);
 }
 
 /* ---- /sys/fs/cgroup ---- */
@@ -529,6 +545,7 @@ static void plan_group(const struct plan_input *in, struct plan *plan)
 	plan->group.size_bytes = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
 	plan->group.inodes = in->settings->upper_inodes;
 	plan->group.submounts = in->settings->submounts;
+	plan->group.mask = groups_mask(in->settings);
 }
 
 int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)

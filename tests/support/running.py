@@ -26,6 +26,16 @@ def with_caps(*more):
     return {"process": {"capabilities": {k: ["CAP_CHOWN", *more] for k in ("bounding", "effective", "permitted")}}}
 
 
+# What containerd gives a container that asks for nothing.
+DEFAULT_CAPS = [f"CAP_{name}" for name in """CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP
+    NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE""".split()]
+
+
+def plain_pod():
+    """A process as CRI writes it for root in a plain pod."""
+    return {"process": {"noNewPrivileges": False, "capabilities": {k: DEFAULT_CAPS for k in ("bounding", "effective", "permitted")}}}
+
+
 class Running:
     """A container of a pod of its own that runs a shell script."""
 

@@ -98,6 +98,12 @@ Test(conf_settings, takes_values_of_every_key_and_writes_them_back)
 			"/var/lib/sss/pipes /srv/a /srv/b"},
 		{"REAPER_PASSTHROUGH=none", SETTING_PASSTHROUGH, "none"},
 		{"REAPER_STALE=refuse", SETTING_STALE, "refuse"},
+		{"REAPER_FILTER_ENABLED=0", SETTING_FILTER_ENABLED, "false"},
+		{"REAPER_FILTER_MODE=replace", SETTING_FILTER_MODE, "replace"},
+		{"REAPER_FILTER_PATHS=\"/a:/b/*/.c /d/,/e\"", SETTING_FILTER_PATHS,
+			"/a:/b/*/.c:/d:/e"},
+		{"REAPER_FILTER_PATHS=", SETTING_FILTER_PATHS, "none"},
+		{"REAPER_FILTER_ALLOWLIST=/etc/sudoers", SETTING_FILTER_ALLOWLIST, "/etc/sudoers"},
 		{"REAPER_HOST_NAMESPACES=net pid,pid", SETTING_HOST_NAMESPACES, "pid net"},
 		{"REAPER_HOST_NAMESPACES=pid ipc uts net", SETTING_HOST_NAMESPACES,
 			"pid ipc uts net"},
@@ -465,6 +471,11 @@ Test(conf_settings, rules_that_nobody_can_mean_are_refused)
 		"REAPER_PASSTHROUGH=/run/*.sock",
 		"REAPER_PASSTHROUGH=var/lib/sss",
 		"REAPER_STALE=never",
+		"REAPER_FILTER_MODE=prepend",
+		"REAPER_FILTER_PATHS=etc/shadow",
+		"REAPER_FILTER_PATHS=/etc/../root",
+		"REAPER_FILTER_ALLOWLIST=/",
+		"REAPER_FILTER_ENABLED=perhaps",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
