@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "node/dependants.h"
 #include "node/health.h"
 #include "node/root.h"
 #include "node/write.h"
@@ -353,7 +354,7 @@ bool change_is_live(const struct cli_args *args, const struct daemon *d)
 	return !args->root && d->systemd && d->active;
 }
 
-int change_restart(
+static int restart(
 	struct daemon *d, const struct health_want *want, uint64_t timeout_s, struct err *err)
 {
 	uint64_t begin = clock_boot_usec(), used;
@@ -368,6 +369,19 @@ int change_restart(
 			err, ERR_PRECONDITION, EIO, "%s is not active after its restart", d->unit);
 	used = (clock_boot_usec() - begin) / USEC_PER_SEC;
 	return health_wait(d, want, timeout_s > used ? timeout_s - used : 1, err);
+}
+
+int change_restart(struct daemon *d, const struct health_want *want, uint64_t timeout_s,
+	struct report *rep, struct err *err)
+{
+	int r;
+
+	if (!d->dependants) /* of before the first restart: a failed one has stopped them */
+		d->dependants = dependants_active(d);
+	r = restart(d, want, timeout_s, err);
+	if (r == 0)
+		dependants_start(d->dependants, rep);
+	return r;
 }
 
 void change_note_journal(const struct daemon *d, struct report *rep)

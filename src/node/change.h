@@ -41,10 +41,11 @@ int change_restore(const struct daemon *d, const struct journal *j, struct err *
 bool change_is_live(const struct cli_args *args, const struct daemon *d);
 
 /*
- * Restarts the daemon and waits until it is healthy as wanted. 0, or what is wrong.
+ * Restarts the daemon and waits until it is healthy as wanted; then units that had stopped with it
+ * are started again, which the report notes. 0, or what is wrong.
  */
-int change_restart(
-	struct daemon *d, const struct health_want *want, uint64_t timeout_s, struct err *err);
+int change_restart(struct daemon *d, const struct health_want *want, uint64_t timeout_s,
+	struct report *rep, struct err *err);
 
 /* The last lines of the daemon's journal as notes. */
 void change_note_journal(const struct daemon *d, struct report *rep);

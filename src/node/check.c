@@ -134,14 +134,27 @@ static enum check_result check_containerd(
 	return CHECK_FAILED;
 }
 
+const struct check *check_run(struct check_ctx *ctx, enum check_class first, enum check_class last,
+	struct check_finding *found)
+{
+	const struct check *wrong = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		struct check_finding one = {.result = CHECK_SKIPPED};
+
+		if (checks[i].class >= first && checks[i].class <= last)
+			one.result = checks[i].probe(ctx, &checks[i], &one.why);
+		if (one.result == CHECK_FAILED && !wrong)
+			wrong = &checks[i];
+		if (found)
+			found[i] = one;
+	}
+	return wrong;
+}
+
 /* ---- reaperctl doctor ---- */
 
-struct finding {
-	enum check_result result;
-	struct err why;
-};
-
-static int print_text(const struct finding *found)
+static int print_text(const struct check_finding *found)
 {
 	static const char *const words[] = {
 		[CHECK_PASSED] = "ok", [CHECK_FAILED] = "FAILED", [CHECK_SKIPPED] = "-"};
@@ -156,7 +169,8 @@ static int print_text(const struct finding *found)
 	return 0;
 }
 
-static int put_finding(struct json_object *list, const struct check *c, const struct finding *f)
+static int put_finding(
+	struct json_object *list, const struct check *c, const struct check_finding *f)
 {
 	static const char *const words[] = {
 		[CHECK_PASSED] = "passed", [CHECK_FAILED] = "failed", [CHECK_SKIPPED] = "skipped"};
@@ -174,7 +188,7 @@ static int put_finding(struct json_object *list, const struct check *c, const st
 	return json_put_consume(list, c->id, o);
 }
 
-static int print_json(const struct finding *found, bool failed)
+static int print_json(const struct check_finding *found, bool failed)
 {
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	struct json_object *list = json_new_object();
@@ -194,14 +208,10 @@ static int print_json(const struct finding *found, bool failed)
 int doctor_command(const struct cli_args *args)
 {
 	struct check_ctx ctx = {.args = args, .plan = PLAN_INIT, .report = REPORT_INIT};
-	struct finding found[ARRAY_LEN(checks)] = {0};
-	int status = 0;
+	struct check_finding found[ARRAY_LEN(checks)] = {0};
+	const struct check *wrong = check_run(&ctx, 0, _CHECK_CLASS_MAX - 1, found);
+	int status = wrong ? CHECK_EXIT_FIRST + (int)wrong->class : 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-		found[i].result = checks[i].probe(&ctx, &checks[i], &found[i].why);
-		if (found[i].result == CHECK_FAILED && status == 0)
-			status = CHECK_EXIT_FIRST + (int)checks[i].class;
-	}
 	check_task_done(&ctx);
 	plan_done(&ctx.plan);
 	report_done(&ctx.report);

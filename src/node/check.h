@@ -1,8 +1,8 @@
 /*
  * Everything that is checked of a node, as one table: `reaperctl doctor` goes through all of it,
- * `containerd verify` through the rows about containerd, and docs/CHECKS.md lists it. A row has a
- * stable id, a class (which decides the exit status), what is true when it is passed, and the
- * remedy.
+ * and so do the unit at boot and the playbooks; `containerd verify` through the rows about
+ * containerd, and docs/CHECKS.md lists it. A row has a stable id, a class (which decides the exit
+ * status), what is true when it is passed, and the remedy.
  */
 #pragma once
 
@@ -53,7 +53,19 @@ struct check {
 				       _REASON_MAX */
 };
 
+struct check_finding {
+	enum check_result result;
+	struct err why;
+};
+
 const struct check *check_table(size_t *ret_n);
+
+/*
+ * Goes through the rows of these classes, in the table's order; `found` has one element for each
+ * row of the table and may be NULL. The first row that failed, or NULL.
+ */
+const struct check *check_run(struct check_ctx *ctx, enum check_class first, enum check_class last,
+	struct check_finding *found);
 const char *check_class_name(enum check_class class);
 
 /* Probes of check_node.c. */

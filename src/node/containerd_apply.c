@@ -30,10 +30,9 @@ static int preflight(const struct cli_args *args, const struct plan *p, struct r
 	struct health_want want = plan_want(p, -1);
 	struct err err = ERR_INIT;
 
-	if (!args->root && !args->force && !containerd_find_shim(""))
-		return report_set(rep, REASON_E_NO_SHIM,
-			"containerd-shim-reaper-v2 is not installed: pods of this runtime could "
-			"not start");
+	if (!args->root && !args->force && containerd_check_shim(d, &err) < 0)
+		return report_set(rep, REASON_E_NO_SHIM, "pods of this runtime could not start: %s",
+			err.text);
 	if (!change_is_live(args, d))
 		return 0;
 	if (!args->no_restart && !args->force && d->kill_mode &&
@@ -98,7 +97,7 @@ static int take_back(const struct cli_args *args, struct plan *p, struct journal
 			"%s; and %s could not be given back: %s", why, plan_file(p)->path,
 			err.text);
 	memcpy(rep->hash_after, rep->hash_before, sizeof(rep->hash_after));
-	if (restarted && change_restart(d, &want, args->timeout_s, &err) < 0)
+	if (restarted && change_restart(d, &want, args->timeout_s, rep, &err) < 0)
 		return report_set(rep, REASON_E_UNDO_FAILED,
 			"%s; %s has its old bytes again, but containerd is not well: %s", why,
 			plan_file(p)->path, err.text);
@@ -163,7 +162,7 @@ static int settle(const struct cli_args *args, struct plan *p, struct journal *j
 			"which --no-restart leaves to you",
 			plan_file(p)->path);
 	rep->restart = true;
-	if (change_restart(d, &want, args->timeout_s, &err) < 0) {
+	if (change_restart(d, &want, args->timeout_s, rep, &err) < 0) {
 		if (j->phase == JOURNAL_WRITTEN)
 			return take_back(args, p, j, err.text, true, rep);
 		change_note_journal(d, rep);

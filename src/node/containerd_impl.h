@@ -18,8 +18,9 @@ int containerd_judge(const struct cli_args *args, struct plan *p, struct report 
  * is a note; where nothing else is wrong a failure is the report's reason, too. */
 void containerd_import_image(const struct cli_args *args, const struct plan *p, struct report *rep);
 
-/* Whether the shim lies where containerd looks for it. */
-bool containerd_find_shim(const char *root);
+/* Whether the shim lies where containerd looks for it (the running one's PATH, else that of
+ * systemd's units) and runs; below --root only the former. 0, or what is wrong. */
+int containerd_check_shim(const struct daemon *d, struct err *err);
 
 /* The path of a shim that containerd finds before the package's in /usr/bin, or NULL; the caller
  * frees it. */

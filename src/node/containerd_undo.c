@@ -205,7 +205,7 @@ static int restart_after(const struct cli_args *args, struct undo *u, struct rep
 			"restarted",
 			plan_file(&u->plan)->path);
 	rep->restart = true;
-	if (change_restart(d, &want, args->timeout_s, &err) < 0) {
+	if (change_restart(d, &want, args->timeout_s, rep, &err) < 0) {
 		change_note_journal(d, rep);
 		return report_set(rep, REASON_E_UNDO_FAILED,
 			"%s: the runtime was taken out, but containerd is not well after its "

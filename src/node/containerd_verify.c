@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "node/change.h"
+#include "node/check.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/health.h"
@@ -42,6 +43,8 @@ static void note_shadow(const struct plan *p, struct report *rep)
 
 int containerd_judge(const struct cli_args *args, struct plan *p, struct report *rep)
 {
+	struct err err = ERR_INIT;
+
 	(void)plan_make(args, p, rep);
 	if (rep->reason == REASON_NO_CONTAINERD)
 		return report_set(
@@ -58,13 +61,11 @@ int containerd_judge(const struct cli_args *args, struct plan *p, struct report 
 					      rep->config, p->handler);
 	if (report_is_error(rep->reason))
 		return report_exit(rep->reason);
-	if (!containerd_find_shim(p->daemon.root)) {
+	if (containerd_check_shim(&p->daemon, &err) < 0) {
 		if (!args->root)
 			return report_set(rep, REASON_E_NO_SHIM,
-				"the runtime is configured, but containerd-shim-reaper-v2 is not "
-				"installed");
-		report_note(
-			rep, "containerd-shim-reaper-v2 is not installed below %s", p->daemon.root);
+				"the runtime is configured, but %s", err.text);
+		report_note(rep, "%s", err.text);
 	}
 	note_shadow(p, rep);
 	if (change_is_live(args, &p->daemon))
@@ -77,14 +78,19 @@ int containerd_judge(const struct cli_args *args, struct plan *p, struct report 
 
 int containerd_verify(const struct cli_args *args)
 {
-	_cleanup_(plan_done) struct plan plan = PLAN_INIT;
-	_cleanup_(report_done) struct report rep = REPORT_INIT;
+	struct check_ctx ctx = {.args = args, .plan = PLAN_INIT, .report = REPORT_INIT};
+	const struct check *wrong = check_run(&ctx, CHECK_CONFIG, CHECK_DAEMON, NULL);
+	int status;
 
-	(void)containerd_judge(args, &plan, &rep);
+	if (wrong)
+		(void)snprintf(ctx.report.check, sizeof(ctx.report.check), "%s", wrong->id);
 	/* before containerd 1.7 the kubelet's garbage collection takes it on a full disk */
-	if (!report_is_error(rep.reason) && change_is_live(args, &plan.daemon))
-		containerd_import_image(args, &plan, &rep);
-	return report_print(&rep, args->json);
+	else if (change_is_live(args, &ctx.plan.daemon))
+		containerd_import_image(args, &ctx.plan, &ctx.report);
+	status = report_print(&ctx.report, args->json);
+	plan_done(&ctx.plan);
+	report_done(&ctx.report);
+	return status;
 }
 
 static void note_journal(const struct plan *p, struct report *rep)

@@ -22,6 +22,7 @@ void daemon_done(struct daemon *d)
 	free(d->root_buf);
 	free(d->unit);
 	free(d->kill_mode);
+	strv_free(d->dependants);
 	free(d->program);
 	free(d->config);
 	*d = (struct daemon)DAEMON_INIT;

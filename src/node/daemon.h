@@ -23,6 +23,7 @@ struct daemon {
 	pid_t main_pid;      /* 0: not running */
 	uint64_t restarts;   /* NRestarts */
 	char *kill_mode;
+	char **dependants;    /* units that were active with it before a restart; NULL: not asked */
 	char *program;        /* on this machine (root included); NULL: there is none */
 	char *config;         /* as the daemon names it (without root) */
 	bool config_explicit; /* named on its command line: a missing file stops the daemon */

@@ -58,7 +58,7 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 	struct stanza_rest rest = {.text = BUF_INIT(CONFSET_FILE_MAX + 64UL)};
 
 	if (p->source && !f->exists) {
-		b->len = strlen(p->source_start);
+		b->len = b->at = strlen(p->source_start);
 		b->text = strdup(p->source_start);
 		if (!b->text)
 			return internal(rep, ENOMEM);
@@ -129,6 +129,30 @@ const char *containerd_address(const struct toml_doc *dump)
 	return n && n->type == TOML_STRING && n->text_len ? n->text : DAEMON_ADDRESS_DEFAULT;
 }
 
+/*
+ * containerd 2.0 to 2.2 forget the CRI section of a version 2 root as soon as it imports a file of
+ * version 3 that has one: then the node has lost runtimes already, and our change would be blamed.
+ */
+static int check_lost(const struct plan *p, const struct baseline *b, struct report *rep)
+{
+	const struct conf_file *f = &p->set.files[0];
+	const struct toml_node *written =
+		f->doc ? plan_runtimes(f->doc, toml_root(f->doc), CRI_ID_V2) : NULL;
+	const struct toml_node *v = f->doc ? toml_get(f->doc, toml_root(f->doc), "version") : NULL;
+
+	if (p->daemon.major < 2 || p->set.n < 2 || !v || v->integer != 2)
+		return 0;
+	for (const struct toml_node *n = written ? written->first : NULL; n; n = n->next) {
+		if (!toml_get(b->dump, b->runtimes, n->key) && !str_eq(n->key, p->handler))
+			return report_set(rep, REASON_E_BASELINE,
+				"%s, line %u: the runtime \"%s\" is lost already: a file that is "
+				"imported has another version, and containerd %s then reads no "
+				"runtimes from this one",
+				f->path, n->line, n->key, p->daemon.version);
+	}
+	return 0;
+}
+
 static int check_baseline(struct plan *p, struct baseline *b, struct report *rep)
 {
 	const struct toml_node *root, *cri = NULL;
@@ -158,7 +182,7 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 			"CRI plugin "
 			"does not start with this",
 			name);
-	return 0;
+	return check_lost(p, b, rep);
 }
 
 /* ---- the steps ---- */
@@ -322,6 +346,8 @@ static int plan_change(
 		return conclude_rendered(p, rep); /* without its markers, as k0s does it */
 	if (ours || plan_entry_in(p, b->file)) {
 		r = plan_judge_foreign(p, b, ours, rep);
+		if (r == 0 && rep->reason == REASON_OK)
+			r = plan_check_forms(p, b, rep);
 		if (r != 0 || rep->reason != REASON_OK)
 			return r;
 	}
@@ -393,7 +419,7 @@ static int use_source(const struct cli_args *args, struct plan *p, struct report
 		return 0;
 	}
 	p->has_block = false;
-	if (source_use(p, distro, &err) < 0)
+	if (source_use(p, distro, rep, &err) < 0)
 		return report_set(rep, REASON_E_GENERATED_FILE,
 			"%s renders %s itself, and the source of it is %s: %s", distro->name,
 			p->daemon.config, distro->recipe, err.text);

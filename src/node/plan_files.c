@@ -113,11 +113,25 @@ static bool may_count(const struct plan *p, const char *id)
 	return p->version <= (str_eq(id, CRI_ID_V2) ? 2U : 1U);
 }
 
+static bool reads_otherwise(const struct plan *p, const struct toml_node *n)
+{
+	return (n->flags & TOML_ESCAPED) && p->daemon.major < 2;
+}
+
+static int refuse_escaped(const struct conf_file *f, const struct toml_node *n, struct report *rep)
+{
+	return report_set(rep, REASON_E_ESCAPED_KEY,
+		"%s, line %u: \"%s\" is spelled with an escape sequence, which containerd 1.x does "
+		"not read in a header",
+		f->path, n->line, n->key);
+}
+
 /* Forms beside which a [header] of ours could not stand, or that the release reads as other names.
  */
-static int check_forms(const struct plan *p, const struct conf_file *f, const struct toml_doc *doc,
-	struct report *rep)
+int plan_check_forms(const struct plan *p, const struct baseline *b, struct report *rep)
 {
+	const struct conf_file *f = p->source ? &p->set.files[0] : plan_file(p);
+	const struct toml_doc *doc = p->source ? f->doc : b->file;
 	const struct toml_node *plugins = toml_get(doc, toml_root(doc), "plugins");
 	static const char *const below[] = {"containerd", "runtimes"};
 
@@ -126,11 +140,8 @@ static int check_forms(const struct plan *p, const struct conf_file *f, const st
 			"%s, line %u: plugins is an inline table, to which nothing can be added",
 			f->path, plugins->line);
 	for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-		if ((n->flags & TOML_ESCAPED) && p->daemon.major < 2)
-			return report_set(rep, REASON_E_ESCAPED_KEY,
-				"%s, line %u: \"%s\" is spelled with an escape sequence, which "
-				"containerd 1.x does not read in a header",
-				f->path, n->line, n->key);
+		if (reads_otherwise(p, n))
+			return refuse_escaped(f, n, rep);
 	}
 	for (size_t c = 0; c < CRI_IDS; c++) {
 		const struct toml_node *at = toml_get(doc, plugins, cri_ids[c]);
@@ -138,6 +149,8 @@ static int check_forms(const struct plan *p, const struct conf_file *f, const st
 		if (!may_count(p, cri_ids[c]))
 			continue;
 		for (size_t i = 0; at; i++) {
+			if (reads_otherwise(p, at))
+				return refuse_escaped(f, at, rep);
 			if (at->type != TOML_TABLE || (at->flags & TOML_INLINE))
 				return report_set(rep, REASON_E_INLINE_RUNTIMES,
 					"%s, line %u: \"%s\" is an inline value, to which the "
@@ -180,7 +193,6 @@ int plan_check_files(
 		p->put_version = p->version;
 	if (p->put_version == 1) /* there is no such thing to say */
 		p->put_version = 0;
-	if (p->source)
-		f = &p->set.files[0];
-	return check_forms(p, f, p->source ? f->doc : b->file, rep);
+	/* what has our runtime already needs no header */
+	return plan_entry_in(p, b->file) ? 0 : plan_check_forms(p, b, rep);
 }

@@ -43,6 +43,10 @@ const struct toml_node *plan_entry_in(const struct plan *p, const struct toml_do
 int plan_check_files(
 	const struct cli_args *args, struct plan *p, const struct baseline *b, struct report *rep);
 
+/* Refuses forms beside which a header of ours could not stand, or that the release reads as other
+ * names. */
+int plan_check_forms(const struct plan *p, const struct baseline *b, struct report *rep);
+
 /* ---- plan_judge.c: a runtime of our name that stands there already ---- */
 
 /* Somebody else wrote it; `ours` is it in the dump, or NULL: it has no effect. */
@@ -67,7 +71,7 @@ void drop_in_forget(struct plan *p);
 /* ---- source.c ---- */
 
 /* Makes the distribution's source the target. Errors: it cannot be read, or is not there. */
-int source_use(struct plan *p, const struct distro *distro, struct err *err);
+int source_use(struct plan *p, const struct distro *distro, struct report *rep, struct err *err);
 
 /* The daemon's view with `text` as the target; where that is a source, with its block at the end of
  * what is rendered. Results as confset_dump's. */

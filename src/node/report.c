@@ -168,6 +168,7 @@ static void print_json(const struct report *r)
 	bad |= json_put_str(o, "result", outcome_names[reasons[r->reason].outcome]);
 	bad |= json_put_str(o, "reason", reasons[r->reason].code);
 	bad |= json_put_str(o, "message", r->message);
+	bad |= json_put_str(o, "check", r->check[0] ? r->check : NULL);
 	bad |= json_put_str(o, "next", next);
 	bad |= json_put_str(o, "strategy", r->strategy);
 	bad |= json_put_str(o, "why", r->why[0] ? r->why : NULL);
@@ -239,8 +240,9 @@ int report_print(const struct report *r, bool json)
 		error ? ": " : "", r->message);
 	if (!error && !str_eq(r->strategy, "none"))
 		print_reasoning(r, out);
+	print_row(out, "check", r->check);
 	for (char **n = r->notes; n && *n; n++)
-		(void)fprintf(out, "  note       %s\n", *n);
+		print_row(out, "note", *n);
 	if (next)
 		(void)fprintf(out, "  next       %s\n", next);
 	return reasons[r->reason].status;

@@ -142,6 +142,7 @@ struct report {
 	bool restart; /* it was restarted, or plan: it would be */
 	char containerd[64];
 	char proof[16]; /* oracle, or none */
+	char check[32]; /* verify: id of the row of check.c that failed */
 	char hash_before[65], hash_after[65];
 	char **notes;         /* further lines a person should read */
 	unsigned warnings;    /* notes that --strict does not let pass */

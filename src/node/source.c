@@ -9,7 +9,7 @@
  * end. A block that stands in the rendered file already came from the source, and is looked away
  * from.
  */
-int source_use(struct plan *p, const struct distro *distro, struct err *err)
+int source_use(struct plan *p, const struct distro *distro, struct report *rep, struct err *err)
 {
 	const char *name = distro_source(distro, &p->daemon);
 	struct conf_file *f = &p->set.files[0];
@@ -30,6 +30,13 @@ int source_use(struct plan *p, const struct distro *distro, struct err *err)
 	f = &p->set.files[p->source];
 	if (r == 0 && !distro->start)
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s does not exist", f->path);
+	if (r > 0 && !distro->own_file && distro->start &&
+		!strstr(f->text ? f->text : "", "template \"base\""))
+		report_warn(rep,
+			"%s is a whole copy and does not begin with %.*s: what the next release of "
+			"%s "
+			"renders is not in it",
+			f->path, (int)strcspn(distro->start, "\n"), distro->start, distro->name);
 	p->source_start = distro->start;
 	p->drop_in = distro->own_file;
 	p->target = p->source;

@@ -78,6 +78,9 @@ def test_containerds_configuration(root, name, change):
     found = in_root(root)
     assert re.match("E_[A-Z_]+: ", assert_fails(found, name))
     assert [i for i, c in found[1].items() if c["result"] == "failed"] == [name]
+    # verify is the same rows
+    verified = run([REAPERCTL, "containerd", "verify", "--json", "--root", root, "--containerd", CONTAINERD], check=False)
+    assert json.loads(verified.stdout)["check"] == name and verified.returncode != 0
 
 
 def test_a_wrong_setting(root):
@@ -113,7 +116,8 @@ def test_an_old_kernel():
 def test_no_overlayfs(tmp_path):
     text = open("/proc/filesystems").read()
     (tmp_path / "filesystems").write_text(text.replace("\toverlay\n", "\toverloy\n"))
-    script = f"mount --bind {tmp_path}/filesystems /proc/filesystems && exec \"$@\""
+    script = (f"mount --bind {tmp_path}/filesystems /proc/filesystems && "
+              'if [ -d /lib/modules ]; then mount -t tmpfs none /lib/modules; fi && exec "$@"')  # fmt: skip
     assert_fails(doctor(prefix=["unshare", "--mount", "sh", "-c", script, "sh"]), "overlayfs")
 
 

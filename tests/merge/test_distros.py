@@ -67,6 +67,17 @@ def test_182_the_users_own_template_keeps_every_byte(tree):
     assert template.read_text() == "# edited\n" + own
 
 
+def test_184_a_template_that_is_a_whole_copy_is_warned_of(tree):
+    write(tree / K3S / "config.toml", ROOTS["2.1"])
+    template = tree / K3S / TEMPLATES["2.1"]
+    write(template, ROOTS["2.1"])
+    ctl = Ctl(tree, "2.1")
+    ctl.must("apply", "E_STRICT", "--strict")
+    assert any("whole copy" in n and "template" in n for n in ctl.must("apply", "changed")["notes"])
+    ctl.must("undo", "removed")
+    assert template.read_text() == ROOTS["2.1"]
+
+
 def test_183_a_rendered_file_that_imports_a_directory_gets_a_drop_in(tree):
     text = f'version = 3\nimports = ["/{K3S}/config-v3.toml.d/*.toml"]\n' + RUNC3
     write(tree / K3S / "config.toml", text)

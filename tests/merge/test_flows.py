@@ -1,6 +1,7 @@
 """What happens between an apply and its undo, and files that are no plain files: the numbers are
 those of the list that tests/support/confmerge/cases.py follows."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 from confmerge import judge
 from confmerge.cases import CONF_D, CONFIG, DROP_IN, FULL, RUNC2, RUNC3, SHORT2, V2, V3
-from confmerge.ctl import STATE, Ctl, corpus, write
+from confmerge.ctl import REAPERCTL, STATE, Ctl, corpus, write
 
 pytestmark = pytest.mark.submission("a tree and one containerd; each takes about a second")
 full = pytest.mark.full("further ways to the same code")
@@ -355,6 +356,74 @@ def test_144_options_before_the_block_go_with_it(tree, config, ctl):
     ctl.must("apply", "ok")
     ctl.must("undo", "removed")
     assert config.read_text() == BASE.replace("[", "# of runc\n[", 1)
+
+
+def test_160_the_conffile_has_its_packaged_sum_again(tree, ctl):
+    """What dpkg compares at the next upgrade of containerd."""
+    import hashlib
+
+    write(tree / CONFIG[1:], corpus("stock"))
+    packaged = hashlib.md5((tree / CONFIG[1:]).read_bytes()).hexdigest()
+    ctl.must("apply", "changed")
+    assert hashlib.md5((tree / CONFIG[1:]).read_bytes()).hexdigest() != packaged
+    ctl.must("undo", "removed")
+    assert hashlib.md5((tree / CONFIG[1:]).read_bytes()).hexdigest() == packaged
+
+
+def test_030_the_edits_of_kinds_entrypoint_leave_the_block_whole(tree, ctl2):
+    """What it does to the file at every start of the node: sed on lines that it knows."""
+    write(tree / CONFIG[1:], corpus("kind"))
+    ctl2.must("apply", "changed")
+    edits = ["s|snapshotter = \"overlayfs\"|snapshotter = \"native\"|", "s|restrict_oom_score_adj = false|restrict_oom_score_adj = true|",
+             "s|SystemdCgroup = true|SystemdCgroup = false|"]  # fmt: skip
+    subprocess.run(["sed", "-i", *(w for e in edits for w in ("-e", e)), tree / CONFIG[1:]], check=True)
+    edited = (tree / CONFIG[1:]).read_text()
+    ctl2.must("verify", "ok")
+    ctl2.must("apply", "ok")
+    assert (tree / CONFIG[1:]).read_text() == edited
+    ctl2.must("undo", "removed")
+    assert "reaper" not in (tree / CONFIG[1:]).read_text() and edited.startswith((tree / CONFIG[1:]).read_text())
+
+
+def test_176_a_containerd_in_usr_local_bin_only(tree, config):
+    program = tree / "usr/local/bin/containerd"
+    write(program, f'#!/bin/sh\nexec {judge.program("1.7")} "$@"\n')
+    program.chmod(0o755)
+    result = subprocess.run([REAPERCTL, "containerd", "apply", "--json", "--root", tree], capture_output=True, text=True)
+    said = json.loads(result.stdout)
+    assert (result.returncode, said["reason"], said["proof"]) == (0, "changed", "oracle"), said
+    assert said["containerd"].startswith("1.7")
+
+
+def test_140_a_clock_that_went_back_keeps_the_right_bytes(tree, config, ctl):
+    """Backups of a time to come, as after a clock that was wrong: what is given back is what the journal names."""
+    backups = tree / STATE / "containerd/backups"
+    ctl.must("apply", "changed")
+    ctl.must("undo", "removed")
+    for day in range(1, 9):
+        write(backups / f"209901{day:02d}T000000Z-0123456789ab.bak", "of the future")
+    for number in range(3):
+        config.write_text(BASE + f"# {number}\n")
+        ctl.must("apply", "changed")
+        ctl.must("undo", "removed")
+        assert config.read_text() == BASE + f"# {number}\n"
+
+
+@pytest.mark.parametrize("name", ["etc/containerd", "var/lib"], ids=["127-directory", "136-state"])
+def test_where_nothing_can_be_made_nothing_is_written(name, tmp_path):
+    """Immutable directories: what keeps even root out."""
+    write(tmp_path / CONFIG[1:], BASE)
+    (tmp_path / "var/lib").mkdir(parents=True)
+    if subprocess.run(["chattr", "+i", tmp_path / name], capture_output=True).returncode != 0:
+        pytest.skip("no immutable files on this file system")
+    try:
+        before = judge.census(tmp_path)
+        status, said = Ctl(tmp_path, "1.7")("apply")
+        after = judge.census(tmp_path)
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / name], check=True)
+    assert status == 3 and said["reason"] in ("E_FILE", "E_STATE_DIR"), said
+    assert after == before
 
 
 # --- files that are no plain files ---

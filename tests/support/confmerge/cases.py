@@ -59,6 +59,7 @@ VERSIONS_AND_BASES = [
     one("009", "and with --strategy block it is the block", "@default", {"2.2": "block", "2.3": "block", "2.4": "block"},
         args=["--strategy", "block"]),
     one("010", "a version 3 file on 1.x", "version = 3\n" + RUNC3, {"1": "E_VERSION", "2": "block"}),
+    one("011", "1.6.20 takes the number 3 and reads none of its names", "version = 3\n" + RUNC3, {"1.6": "E_VERSION"}),
     one("012", "a version 4 file before 2.3", "version = 4\n" + RUNC3,
         {"1": "E_VERSION", "2.1": "E_VERSION", "2.2": "E_VERSION", "2.3": "block", "2.4": "block"}),
     one("013", "no version, short names", f"[{V1}.runc]\n{RUNC}", "E_UNVERSIONED"),
@@ -134,6 +135,8 @@ SYNTAX = [
         f"[plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.\"reaper-v2\"]\n{FULL}", "adopted"),
     one("054", "an escape in a quoted key",
         'version = 2\n[plugins."io\\u002econtainerd.grpc.v1.cri".containerd]\nsnapshotter = "native"\n', {"1": "E_ESCAPED_KEY", "2": "block"}),
+    one("054a", "an escape further down the path",
+        f'version = 2\n[plugins."io.containerd.grpc.v1.cri"."cont\\u0061inerd".runtimes.runc]\n{RUNC}', {"1": "E_ESCAPED_KEY", "2": "block"}),
     one("055", "ours as a comment", "version = 2\n" + RUNC2 + "".join(f"# {l}\n" for l in SHORT2.splitlines()), "block"),
     one("056", "names like ours", "version = 2\n" + RUNC2 + "".join(
         f"[{V2}.{n}]\n{RUNC}" for n in ("reaper-v2-old", '"my.reaper-v2"', "grim-reaper-v2", "reaper")), "block"),
@@ -146,6 +149,13 @@ SYNTAX = [
         'runtimes = {runc = {runtime_type = "io.containerd.runc.v2"}}\n', "E_INLINE_RUNTIMES", "1.7"),
     one("060a", "inline runtimes under a name that is dead in this file",
         'version = 2\n[plugins."io.containerd.cri.v1.runtime".containerd]\nruntimes = {x = {runtime_type = "y"}}\n' + RUNC2, {"1": "block"}),
+    one("061", "inline runtimes that have ours",
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\nruntimes = {runc = {runtime_type = "io.containerd.runc.v2"}, '
+        'reaper-v2 = {runtime_type = "io.containerd.reaper.v2", pod_annotations = ["reaper.runtime/*"], container_annotations = ["reaper.runtime/*"]}}\n',
+        "adopted", "2.1"),
+    one("061a", "and a dead one of ours, in a file that can have no header", "version = 3\n" + SHORT2 +
+        '[plugins."io.containerd.cri.v1.runtime".containerd]\nruntimes = {runc = {runtime_type = "io.containerd.runc.v2"}}\n',
+        {"2": "E_INLINE_RUNTIMES"}),
     one("062", "inline plugins", "version = 2\nplugins = {}\n", "E_INLINE_RUNTIMES"),
     one("063", "dotted keys", 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\ncontainerd.snapshotter = "native"\n', "block"),
     one("064", "ours as dotted keys", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\n"
@@ -198,6 +208,8 @@ EXISTING = [
     one("090", "a version 2 stanza in a version 3 file is dead", "version = 3\n" + RUNC3 + SHORT2, {"2": "block"}, "2.1"),
     one("090a", "and a dead one of another type is refused",
         f'version = 3\n{RUNC3}[{V2}.reaper-v2]\nruntime_type = "x"\n', {"2": "E_CONFLICT"}),
+    one("091", "the stanza that the prototype's playbook appended", "version = 2\n" + RUNC2 +
+        f"\n# Reaper runtime\n[{V2}.reaper-v2]\n  {OURS}  sandbox_mode = \"podsandbox\"\n", "adopted", "1.7"),
     Case("092", "ours in somebody's drop-in",
          {CONFIG: "version = 3\n" + CONF_D, "/etc/containerd/conf.d/00-x.toml": "version = 3\n" + SHORT3}, {"2": "adopted"}),
     Case("093", "ours in a file that nobody imports", {CONFIG: "version = 3\n", "/etc/containerd/old.toml": SHORT3},
@@ -212,6 +224,10 @@ IMPORTS = [
           "version = 2\n" + RUNC2 + f'[{V2}.nvidia]\nruntime_type = "io.containerd.runc.v2"\n'}, {"1": "block", "2": "drop-in"}, quick="1.7"),
     Case("098", "2.x merges it", {CONFIG: "version = 3\n" + CONF_D + RUNC3, "/etc/containerd/conf.d/99-nvidia.toml":
          f'version = 3\n[{V3}.nvidia]\nruntime_type = "io.containerd.runc.v2"\n'}, {"2": "drop-in"}),
+    Case("099", "a version 3 drop-in has cost a version 2 root its runtimes",
+         {CONFIG: "version = 2\n" + CONF_D + RUNC2 + f'[{V2}.kata]\nruntime_type = "io.containerd.kata.v2"\n',
+          "/etc/containerd/conf.d/x.toml": f'version = 3\n[{V3}.x]\n{RUNC}'}, {"2.1": "E_BASELINE_UNHEALTHY", "2.2": "E_BASELINE_UNHEALTHY"},
+         quick="2.1"),
     Case("100", "a version 2 root gets a version 2 drop-in", {CONFIG: "version = 2\n" + CONF_D + RUNC2}, {"2": "drop-in"}, quick="2.1"),
     Case("101", "a version 4 root and somebody's version 2 drop-in",
          {CONFIG: "version = 4\n" + CONF_D, "/etc/containerd/conf.d/a.toml": "version = 2\n" + RUNC2}, {"2.4": "drop-in"}),
