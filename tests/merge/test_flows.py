@@ -426,6 +426,17 @@ def test_where_nothing_can_be_made_nothing_is_written(name, tmp_path):
     assert after == before
 
 
+def test_192_a_chroot_that_is_being_built_is_left_alone(tree, config, ctl):
+    """Without /proc nothing can be proved; without containerd there is nothing to do yet."""
+    before = judge.census(tree)
+    script = 'mount -t tmpfs none /proc && exec "$@"'
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *ctl.argv("apply", "--json")], capture_output=True, text=True)
+    assert (result.returncode, json.loads(result.stdout)["reason"]) == (0, "no-proc"), result
+    result = subprocess.run([REAPERCTL, "containerd", "apply", "--json", "--root", tree], capture_output=True, text=True)
+    assert (result.returncode, json.loads(result.stdout)["reason"]) == (0, "no-containerd"), result
+    assert judge.census(tree) == before
+
+
 # --- files that are no plain files ---
 
 
