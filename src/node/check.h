@@ -75,6 +75,7 @@ enum check_result check_cgroups(struct check_ctx *, const struct check *, struct
 enum check_result check_shim(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_runtime(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_shadow(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_view_fresh(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_settings(struct check_ctx *, const struct check *, struct err *why);
 
 /*

@@ -14,6 +14,7 @@
 #include "node/check.h"
 #include "node/child.h"
 #include "node/containerd_impl.h"
+#include "node/overlay.h"
 
 enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 10, FILESYSTEMS_MAX = 64 << 10, MODULES_MAX = 16 << 20 };
 
@@ -77,6 +78,36 @@ enum check_result check_cgroups(struct check_ctx *ctx, const struct check *c, st
 		return CHECK_PASSED;
 	(void)err_setf(why, ERR_NOT_FOUND, ENOENT, "no hierarchy is mounted");
 	return CHECK_FAILED;
+}
+
+/* The first stale file, in words. */
+static int note_stale(void *arg, const char *key, const struct stale_files *stale)
+{
+	struct err *why = arg;
+
+	if (stale->n > 0 && why->kind == ERR_NONE)
+		(void)err_setf(why, ERR_PRECONDITION, ESTALE,
+			"%s (group %s) was %s on the host, process %d holds the old one%s",
+			stale->v[0].path, key, stale->v[0].deleted ? "deleted" : "replaced",
+			(int)stale->v[0].holder, stale->n > 1 ? "; and there are more" : "");
+	return 0;
+}
+
+enum check_result check_view_fresh(struct check_ctx *ctx, const struct check *c, struct err *why)
+{
+	struct err reason = ERR_INIT;
+
+	(void)c;
+	if (ctx->args->root)
+		return CHECK_SKIPPED;
+	if (overlay_refresh_all(note_stale, why, &reason) < 0) {
+		/* settings that cannot be used are a check of their own */
+		if (reason.kind == ERR_INVALID || reason.kind == ERR_UNIMPLEMENTED)
+			return CHECK_SKIPPED;
+		*why = reason;
+		return CHECK_FAILED;
+	}
+	return why->kind == ERR_NONE ? CHECK_PASSED : CHECK_FAILED;
 }
 
 /* A program of ours that lies beside this one says the same version. */

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "base/err.h"
+#include "mount/stale.h"
 #include "node/cli.h"
 
 int overlay_list_command(const struct cli_args *args);
@@ -31,3 +33,9 @@ int overlay_show_command(const struct cli_args *args);
 int overlay_diff_command(const struct cli_args *args);
 int overlay_export_command(const struct cli_args *args);
 int overlay_reset_command(const struct cli_args *args);
+
+/* Is told of a group and the stale files that were found; -errno ends it. */
+typedef int (*overlay_stale_fn)(void *arg, const char *key, const struct stale_files *stale);
+
+/* Does that for every group; the doctor asks the same. */
+int overlay_refresh_all(overlay_stale_fn fn, void *arg, struct err *err);

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -12,11 +11,12 @@
 #include "node/overlay.h"
 #include "store/layout.h"
 
+/* The groups, and who is told of each. */
 struct refresher {
-	const struct cli_args *args;
 	struct settings settings;
 	struct store_layout layout;
-	struct json_object *out; /* --json only */
+	overlay_stale_fn fn;
+	void *arg;
 	int proc_fd;
 };
 
@@ -24,37 +24,8 @@ static void refresher_done(struct refresher *r)
 {
 	settings_done(&r->settings);
 	store_layout_done(&r->layout);
-	json_object_freep(&r->out);
 	if (r->proc_fd >= 0)
 		(void)close(r->proc_fd);
-}
-
-static void print_stale(const char *key, const struct stale_files *stale)
-{
-	if (stale->n == 0)
-		(void)printf("%s: up to date\n", key);
-	for (size_t i = 0; i < stale->n; i++)
-		(void)printf("%s: %s was %s on the host; process %d still has the old one open\n",
-			key, stale->v[i].path, stale->v[i].deleted ? "deleted" : "replaced",
-			(int)stale->v[i].holder);
-}
-
-static int put_stale(struct json_object *out, const char *key, const struct stale_files *stale)
-{
-	_cleanup_(json_object_freep) struct json_object *files = json_new_object();
-
-	for (size_t i = 0; i < stale->n; i++) {
-		struct json_object *file = json_new_object();
-
-		if (json_put_str(file, "state", stale->v[i].deleted ? "deleted" : "replaced") < 0 ||
-			json_put_u64(file, "process", (uint64_t)stale->v[i].holder) < 0) {
-			json_object_freep(&file);
-			return -ENOMEM;
-		}
-		if (json_put_consume(files, stale->v[i].path, file) < 0)
-			return -ENOMEM;
-	}
-	return json_put_consume(out, key, TAKE_PTR(files));
 }
 
 static int refresh_group(struct refresher *r, const char *key, struct err *err)
@@ -72,46 +43,74 @@ static int refresh_group(struct refresher *r, const char *key, struct err *err)
 	status = mount_group_follow(&spec, r->proc_fd, true, &stale, err);
 	if (status < 0)
 		return err_wrapf(err, "%s", key);
-	if (!r->args->json)
-		print_stale(key, &stale);
-	else if (put_stale(r->out, key, &stale) < 0)
-		return err_sysf(err, ENOMEM, "%s", key);
+	status = r->fn(r->arg, key, &stale);
+	return status < 0 ? err_sysf(err, -status, "%s", key) : 0;
+}
+
+int overlay_refresh_all(overlay_stale_fn fn, void *arg, struct err *err)
+{
+	_cleanup_(refresher_done) struct refresher r = {.settings = SETTINGS_INIT,
+		.layout = STORE_LAYOUT_INIT,
+		.fn = fn,
+		.arg = arg,
+		.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	_cleanup_strv_ char **keys = NULL;
+	int status = settings_load(NULL, environ, NULL, 0, &r.settings, err);
+
+	if (status == 0)
+		status = store_layout_init(&r.layout, NULL, r.settings.overlay_base, err);
+	if (status == 0)
+		status = store_groups_list(&r.layout, &keys, err);
+	if (status == 0 && r.proc_fd < 0)
+		status = err_sysf(err, errno, "/proc");
+	for (char **key = keys; status == 0 && key && *key; key++)
+		status = refresh_group(&r, *key, err);
+	return status;
+}
+
+static int print_stale(void *arg, const char *key, const struct stale_files *stale)
+{
+	(void)arg;
+	if (stale->n == 0)
+		(void)printf("%s: up to date\n", key);
+	for (size_t i = 0; i < stale->n; i++)
+		(void)printf("%s: %s was %s on the host; process %d still has the old one open\n",
+			key, stale->v[i].path, stale->v[i].deleted ? "deleted" : "replaced",
+			(int)stale->v[i].holder);
 	return 0;
 }
 
-static int refresh(struct refresher *r, struct err *err)
+static int put_stale(void *arg, const char *key, const struct stale_files *stale)
 {
-	_cleanup_strv_ char **keys = NULL;
-	int status = settings_load(NULL, environ, NULL, 0, &r->settings, err);
+	_cleanup_(json_object_freep) struct json_object *files = json_new_object();
 
-	if (status == 0)
-		status = store_layout_init(&r->layout, NULL, r->settings.overlay_base, err);
-	if (status == 0)
-		status = store_groups_list(&r->layout, &keys, err);
-	if (status == 0 && r->proc_fd < 0)
-		status = err_sysf(err, errno, "/proc");
-	for (char **key = keys; status == 0 && key && *key; key++)
-		status = refresh_group(r, *key, err);
-	return status;
+	for (size_t i = 0; i < stale->n; i++) {
+		struct json_object *file = json_new_object();
+
+		if (json_put_str(file, "state", stale->v[i].deleted ? "deleted" : "replaced") < 0 ||
+			json_put_u64(file, "process", (uint64_t)stale->v[i].holder) < 0) {
+			json_object_freep(&file);
+			return -ENOMEM;
+		}
+		if (json_put_consume(files, stale->v[i].path, file) < 0)
+			return -ENOMEM;
+	}
+	return json_put_consume(arg, key, TAKE_PTR(files));
 }
 
 int overlay_refresh_command(const struct cli_args *args)
 {
-	_cleanup_(refresher_done) struct refresher r = {.args = args,
-		.settings = SETTINGS_INIT,
-		.layout = STORE_LAYOUT_INIT,
-		.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	_cleanup_(json_object_freep) struct json_object *out = json_new_object();
 	_cleanup_free_ char *text = NULL;
 	struct err err = ERR_INIT;
 
-	r.out = args->json ? json_new_object() : NULL;
-	if (refresh(&r, &err) < 0) {
+	if (overlay_refresh_all(args->json ? put_stale : print_stale, out, &err) < 0) {
 		(void)fprintf(stderr, "reaperctl: overlay refresh: %s\n", err.text);
 		return 1;
 	}
 	if (!args->json)
 		return 0;
-	if (json_write(r.out, JSON_COMPACT, &text, NULL) < 0)
+	if (json_write(out, JSON_COMPACT, &text, NULL) < 0)
 		return 1;
 	(void)fputs(text, stdout);
 	return 0;

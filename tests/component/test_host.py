@@ -10,6 +10,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -38,8 +39,8 @@ def first(bench):
 @pytest.fixture
 def place():
     """A directory of the host's root file system."""
-    path = pathlib.Path("/usr/local/lib/reaper-test")
-    path.mkdir()
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/usr/local/lib"))
+    path.chmod(0o755)
     yield path
     for file in path.iterdir():
         file.unlink()
@@ -218,6 +219,20 @@ def test_refresh_names_the_files_and_who_holds_them(bench, place):
     assert refresh() == "node: up to date\n"
 
 
+def test_the_doctor_names_the_first_of_them(bench, place):
+    (place / "a").write_text("one\n")
+    pod = Running(bench, f"exec 7<{place}/a; echo ready; exec sleep 600", name="first")
+    pod.line()
+
+    def check():
+        return json.loads(run([BINARIES / "reaperctl", "doctor", "--json"], check=False).stdout)["checks"]["view-fresh"]
+
+    assert check()["result"] == "passed"
+    replace(place / "a", "two\n")
+    assert check()["why"] == f"{place}/a (group node) was replaced on the host, process {pod.pid} holds the old one"
+    pod.kill()
+
+
 def test_refresh_lets_go_of_what_the_host_has_unmounted(bench):
     """So that a device can be detached without a further container."""
     with mounted() as path:
@@ -245,6 +260,16 @@ def test_a_deep_library_is_looked_for_when_the_packages_changed(bench, first):
         pathlib.Path("/run/reaper/packages").touch()
         assert said(bench, f"cat {library}") == "two\n"
         pod.kill()
+
+
+def test_what_the_view_hides_or_changes_on_purpose_is_not_stale(bench, monkeypatch):
+    """The locked shadow is another file than the host's, which must never be bound over it."""
+    pod = Running(bench, "exec 7</etc/shadow 8</etc/passwd; echo ready; exec sleep 600", name="first")
+    pod.line()
+    monkeypatch.setenv("REAPER_STALE", "refuse")
+    pathlib.Path("/run/reaper/packages").touch()
+    assert said(bench, "grep -c /etc/shadow /proc/self/mountinfo || true") == "0\n"
+    pod.kill()
 
 
 # ---- sockets and FIFOs ----
