@@ -2,7 +2,9 @@
 # Builds the packages of this checkout.
 #
 #   ci/build-packages.sh deb            build dist/reaper_VERSION_ARCH.deb; prints its path
-#   ci/build-packages.sh --plan deb     print the Debian packages it would install; changes nothing
+#   ci/build-packages.sh rpm            build dist/reaper-VERSION-1.ARCH.rpm, from the same programs
+#   ci/build-packages.sh all            both
+#   ci/build-packages.sh --plan KIND    print the Debian packages it would install; changes nothing
 #
 # The build runs in a staged copy with debian/ at its root, so the checkout stays clean. The same
 # sources give the same bytes, whoever builds and where (SOURCE_DATE_EPOCH is the time of their last
@@ -15,17 +17,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 
 # What a package is made of: a change elsewhere makes no new package.
-sources=(CMakeLists.txt LICENSE cmake proto src packaging/debian packaging/man kubernetes)
+sources=(CMakeLists.txt LICENSE cmake proto src packaging kubernetes/runtimeclass.yaml)
 
 plan=0
 if [ "${1:-}" = --plan ]; then
     plan=1
     shift
 fi
-case ${1:-} in
-deb) ;;
-'') die "which kind of package? (deb)" ;;
-*) die "unknown kind of package: $1 (known: deb)" ;;
+kind=${1:-}
+case $kind in
+deb | rpm | all) ;;
+'') die "which kind of package? (deb, rpm or all)" ;;
+*) die "unknown kind of package: $kind (known: deb, rpm, all)" ;;
 esac
 [ $# = 1 ] || die "unknown argument: $2"
 
@@ -39,6 +42,7 @@ build_depends() {
         sed 's/^debhelper-compat$/debhelper/'
     echo build-essential
     echo fakeroot
+    [ "$kind" = deb ] || echo rpm
 }
 
 mapfile -t needed < <(build_depends)
@@ -131,8 +135,60 @@ if [ ! -e "$kept" ]; then
     mv "$kept.$$" "$kept"
 fi
 
-mkdir -p dist
-# one package of each architecture, so that nobody installs yesterday's
-find dist -maxdepth 1 -name "reaper_*_$arch.deb" ! -name "$package" -delete
-cmp -s "$kept" "dist/$package" || cp "$kept" "dist/$package"
-echo "$top/dist/$package"
+# The programs and pages of the deb in the places of an rpm.
+rpm_root() {
+    local deb=$1 root=$2
+    dpkg-deb -x "$deb" "$root/deb"
+    mkdir -p "$root/rpm"/{etc/reaper,usr/lib/systemd/system-preset,usr/lib/systemd/system} \
+        "$root/rpm"/usr/share/{doc/reaper,licenses/reaper,selinux/packages/reaper,zsh/site-functions}
+    cp -a "$root/deb/etc/reaper/reaper.conf" "$root/rpm/etc/reaper/"
+    cp -a "$root/deb/usr/bin" "$root/rpm/usr/"
+    cp -a "$root/deb/usr/share"/{bash-completion,fish,man} "$root/rpm/usr/share/"
+    cp -a "$root/deb/usr/share/zsh/vendor-completions/_reaperctl" "$root/rpm/usr/share/zsh/site-functions/"
+    cp packaging/common/reaper-boot.service "$root/rpm/usr/lib/systemd/system/"
+    cp packaging/common/50-reaper.preset "$root/rpm/usr/lib/systemd/system-preset/"
+    cp packaging/common/reaper.cil "$root/rpm/usr/share/selinux/packages/reaper/"
+    cp LICENSE "$root/rpm/usr/share/licenses/reaper/"
+    cp kubernetes/runtimeclass.yaml "$root/rpm/usr/share/doc/reaper/"
+    find "$root/rpm" -type f ! -path '*/bin/*' -exec chmod 0644 {} +
+}
+
+maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
+# xz, which every rpm since EL 7 reads; name and time of the building machine must not matter.
+build_rpm() {
+    say "building $rpm"
+    mkdir "$work/rpm"
+    rpm_root "$kept" "$work/rpm"
+    SOURCE_DATE_EPOCH=$epoch rpmbuild -bb --target "$rpm_arch" --nodeps \
+        --define "_topdir $work/rpm/top" --define "prebuilt_root $work/rpm/rpm" \
+        --define "reaper_version $version" --define "_binary_payload w6.xzdio" \
+        --define "_buildhost reproducible" --define "packager $maintainer" --define "use_source_date_epoch_as_buildtime 1" \
+        --define "clamp_mtime_to_source_date_epoch 1" --define "_rpmdir $work/rpm/out" \
+        packaging/rpm/reaper.spec >"$work/rpm/log" 2>&1 </dev/null || {
+        tail -n 40 "$work/rpm/log" >&2
+        die "the rpm could not be built"
+    }
+    cp "$work/rpm/out/$rpm_arch/$rpm" "${kept%/*}/$rpm.$$"
+    mv "${kept%/*}/$rpm.$$" "${kept%/*}/$rpm"
+}
+
+# deliver FILE PATTERN: into dist/; one package of each architecture, so that nobody installs yesterday's.
+deliver() {
+    local file=${1##*/}
+    mkdir -p dist
+    find dist -maxdepth 1 -name "$2" ! -name "$file" -delete
+    cmp -s "$1" "dist/$file" || cp "$1" "dist/$file"
+    echo "$top/dist/$file"
+}
+
+if [ "$kind" != rpm ]; then deliver "$kept" "reaper_*_$arch.deb"; fi
+if [ "$kind" != deb ]; then
+    case $arch in
+    amd64) rpm_arch=x86_64 ;;
+    arm64) rpm_arch=aarch64 ;;
+    *) die "no rpm for the architecture $arch (known: amd64, arm64)" ;;
+    esac
+    rpm=reaper-$version-1.$rpm_arch.rpm
+    [ -e "${kept%/*}/$rpm" ] || build_rpm
+    deliver "${kept%/*}/$rpm" "reaper-*.$rpm_arch.rpm"
+fi

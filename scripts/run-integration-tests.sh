@@ -227,7 +227,7 @@ run_python_tier() {
 build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compiler protobuf-c-compiler
     libprotobuf-c-dev libprotobuf-dev libjson-c-dev libseccomp-dev libcap-dev libcriterion-dev
     git bc shellcheck"
-package_packages="debhelper dpkg-dev lintian fakeroot build-essential"
+package_packages="debhelper dpkg-dev lintian fakeroot build-essential rpm rpmlint cpio"
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
 conformance_packages="busybox-static containerd containernetworking-plugins iproute2 iptables lsof netcat-traditional
     openssl procps runc"
@@ -265,6 +265,7 @@ start_background() {
     (
         if needs_nodes; then
             for suite in bookworm trixie forky; do twice ci/node-image.sh "$suite"; done
+            ! wants node || twice ci/rpm-node-image.sh
         fi
         if wants vm; then twice ci/vm-image.sh; fi
     ) >"$logs/images.log" 2>&1 </dev/null &
@@ -332,7 +333,7 @@ set_up() {
     fi
     if { wants node || wants vm; } && [ -x ci/build-packages.sh ]; then
         say "building the packages"
-        ci/build-packages.sh deb >"$logs/packages.log" 2>&1 || {
+        ci/build-packages.sh all >"$logs/packages.log" 2>&1 || {
             tail -n 40 "$logs/packages.log" >&2
             die "the packages could not be built, see $logs/packages.log"
         }

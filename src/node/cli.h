@@ -24,6 +24,7 @@ struct cli_args {
 	const char *handler; /* NULL: the usual one */
 	unsigned strategy;   /* enum strategy, in the order of the option's words */
 	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task;
+	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 
 enum cli_kind {

@@ -254,5 +254,5 @@ int containerd_apply(const struct cli_args *args)
 	}
 	if (args->diff && !args->json)
 		containerd_print_diff(&plan);
-	return report_print(&rep, args->json);
+	return args->quiet ? report_print_change(&rep) : report_print(&rep, args->json);
 }

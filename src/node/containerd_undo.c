@@ -395,5 +395,5 @@ int containerd_undo(const struct cli_args *args)
 
 	if (!containerd_inside_view(args, &rep))
 		(void)undo(args, &u, &lock, &rep);
-	return report_print(&rep, args->json);
+	return args->quiet ? report_print_change(&rep) : report_print(&rep, args->json);
 }

@@ -122,6 +122,7 @@ static int apply(const struct cli_args *args)
 		say("containerd is being installed: its configuration is merged after that");
 		return 0;
 	}
+	mine.quiet = true;
 	mine.no_restart = restart_is_denied();
 	status = containerd_apply(&mine);
 	if (status == REPORT_OK)
@@ -172,6 +173,7 @@ static int undo(const struct cli_args *args)
 {
 	struct cli_args mine = *args;
 
+	mine.quiet = true;
 	mine.no_restart = restart_is_denied();
 	mine.force = is_forced();
 	return containerd_undo(&mine);

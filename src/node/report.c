@@ -247,3 +247,11 @@ int report_print(const struct report *r, bool json)
 		(void)fprintf(out, "  next       %s\n", next);
 	return reasons[r->reason].status;
 }
+
+int report_print_change(const struct report *r)
+{
+	bool nothing = reasons[r->reason].outcome == OUTCOME_UNCHANGED &&
+		       reasons[r->reason].next == NULL && !r->notes;
+
+	return nothing ? reasons[r->reason].status : report_print(r, false);
+}

@@ -179,5 +179,8 @@ bool report_is_error(enum reason reason);
  */
 int report_print(const struct report *r, bool json);
 
+/* The same as text, but not a word when nothing had to be done and nothing is to be noted. */
+int report_print_change(const struct report *r);
+
 /* Whether that stream is a terminal and nobody asked for no colours (NO_COLOR). */
 bool report_wants_colour(FILE *out);

@@ -107,7 +107,7 @@ def test_the_page_of_the_configuration_is_current():
 
 @pytest.mark.submission("every setting stands in the file that the package installs, with its default")
 def test_the_packages_file_has_every_setting():
-    file = (SOURCE / "packaging/debian/reaper.conf").read_text()
+    file = (SOURCE / "packaging/common/reaper.conf").read_text()
     defaults = re.findall(r"^\| `(REAPER_[A-Z_]+)` \| `([^`]*)` \| .* \| .* \|$",
                           run([REAPERCTL, "configuration"]).stdout, re.MULTILINE)  # fmt: skip
     assert len(defaults) > 8

@@ -13,10 +13,10 @@ CONFIG = "/etc/containerd/config.toml"
 GREETING = "Hello from Reaper runtime!"
 
 
-def package():
+def package(kind="deb"):
     """The package that ci/build-packages.sh made of this checkout."""
-    found = list((SOURCE / "dist").glob("reaper_*.deb"))
-    assert len(found) == 1, f"{len(found)} packages in dist/: run ci/build-packages.sh deb"
+    found = list((SOURCE / "dist").glob({"deb": "reaper_*.deb", "rpm": "reaper-*.x86_64.rpm"}[kind]))
+    assert len(found) == 1, f"{len(found)} packages in dist/: run ci/build-packages.sh {kind}"
     return found[0]
 
 

@@ -219,7 +219,8 @@ class Node(Machine):
         return run([SOURCE / "ci" / "node.sh", *argv], **options)
 
     def create(self):
-        image = run([SOURCE / "ci" / "node-image.sh", self.suite], timeout=900).stdout.strip()
+        maker = ["rpm-node-image.sh"] if self.suite == "rpm" else ["node-image.sh", self.suite]
+        image = run([SOURCE / "ci" / maker[0], *maker[1:]], timeout=900).stdout.strip()
         self.script("delete", self.name)
         self.script("create", "--image", image, "--cluster", self.cluster, self.name, timeout=300)
         self.pid = int(run(["docker", "inspect", "--format", "{{.State.Pid}}", self.name]).stdout)
