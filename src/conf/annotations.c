@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/macro.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "conf/settings.h"
 #include "conf/value.h"
@@ -64,6 +65,18 @@ static int apply_overlay_name(struct settings *s, const char *value, const char 
 	return str_dup(&s->overlay_name, value);
 }
 
+/* Whether it is no more than the node allows depends on the machine's memory: the plan knows. */
+static int apply_upper_size(struct settings *s, const char *value, const char **ret_why)
+{
+	uint64_t bytes;
+
+	(void)ret_why;
+	if (num_parse_size(value, &bytes) < 0 || bytes < SETTING_SIZE_MIN || bytes > INT64_MAX)
+		return -EINVAL;
+	s->upper_size_asked = bytes;
+	return 0;
+}
+
 static int apply_dns_mode(struct settings *s, const char *value, const char **ret_why)
 {
 	int r = value_parse_dns_mode(value, &s->dns_mode);
@@ -105,7 +118,11 @@ static const struct row table[] = {
 		 "Whether what a container mounts while it runs appears in the rest of its group "
 		 "(default: shared if REAPER_OVERLAY_ISOLATION is node, else private)."},
 		apply_mounts},
-	{{CONF_ANNOTATION_PREFIX "upper-size", NULL, "How much the pod's group may write."}, NULL},
+	{{CONF_ANNOTATION_PREFIX "upper-size",
+		 "bytes with K, M, G or T (at least 1M), at most the node's REAPER_UPPER_SIZE",
+		 "How much the pod's group may write, for a group that is not all of the node's "
+		 "(REAPER_OVERLAY_ISOLATION is namespace or pod, or overlay-name is given)."},
+		apply_upper_size},
 	{{CONF_ANNOTATION_PREFIX "dns-mode", "kubernetes (or k8s), or host",
 		 "Whose /etc/resolv.conf the pod sees, as REAPER_DNS_MODE for the node."},
 		apply_dns_mode},

@@ -114,7 +114,8 @@ struct settings {
 	char *overlay_name;       /* of the pod's annotation; NULL: none */
 	enum mounts_reach mounts; /* of the pod's annotation */
 	struct setting_size upper_size;
-	uint64_t upper_inodes; /* 0: mount/ derives it from the size */
+	uint64_t upper_size_asked; /* of the pod's annotation, in bytes; 0: none */
+	uint64_t upper_inodes;     /* 0: mount/ derives it from the size */
 	struct setting_path *run_paths;
 	size_t n_run_paths;
 	enum dns_mode dns_mode;

@@ -117,6 +117,27 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	return r < 0 ? r : 0;
 }
 
+/* A group that is there is taken as it is, or not at all: its size is also others'. */
+static int check_size(const struct mount_group_spec *spec, struct err *err)
+{
+	struct statfs fs;
+	uint64_t unit, bytes;
+
+	if (spec->most_bytes == 0)
+		return 0;
+	if (statfs(spec->base_dir, &fs) < 0)
+		return err_sysf(err, errno, "%s", spec->base_dir);
+	unit = (uint64_t)fs.f_bsize;
+	bytes = fs.f_blocks * unit;
+	if (bytes < spec->most_bytes + unit) /* sizes are whole blocks */
+		return 0;
+	return err_setf(err, ERR_PRECONDITION, EBUSY,
+		"annotation reaper.runtime/upper-size: the group %s is there already and may write "
+		"%llu bytes: ask for as much, or end its pods and reset it (reaperctl overlay "
+		"reset)",
+		spec->name, (unsigned long long)bytes);
+}
+
 /* The group's namespace, made if there is none; *ret_lock is held by the caller until it is in it.
  */
 static int open_group(
@@ -151,7 +172,9 @@ int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct e
 
 	if (ns < 0)
 		return ns;
-	r = enter(ns, spec->name, err);
+	r = check_size(spec, err);
+	if (r == 0)
+		r = enter(ns, spec->name, err);
 	if (r < 0)
 		return r;
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

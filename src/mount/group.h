@@ -34,6 +34,7 @@ struct mount_group_spec {
 				 files in it, too */
 	const char *base_dir; /* "/run/reaper/overlay": becomes the tmpfs's mount point */
 	uint64_t size_bytes;  /* limit of the tmpfs, not 0; gc and inspect do not look at it */
+	uint64_t most_bytes;  /* a group that is there and may write more is refused; 0: none is */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
 	char *const *submounts; /* the site's rules, submounts.h; NULL: none */
 	struct mask_rules mask; /* what of the host does not exist in the view */

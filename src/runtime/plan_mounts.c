@@ -539,13 +539,35 @@ static void plan_reach(const struct plan_input *in, struct plan *plan)
 		plan->reach = MOUNT_REACH_RECEIVE;
 }
 
-static void plan_group(const struct plan_input *in, struct plan *plan)
+/* The annotation narrows, and only what is not everybody's. */
+static int plan_upper_size(const struct plan_input *in, struct plan *plan, struct err *err)
+{
+	uint64_t asked = in->settings->upper_size_asked;
+	uint64_t most = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
+
+	plan->group.size_bytes = most;
+	if (asked == 0)
+		return 0;
+	if (in->group->scope == STORE_GROUP_NODE && !in->group->name)
+		return err_setf(err, ERR_PERMISSION, EPERM,
+			"annotation reaper.runtime/upper-size: this pod writes where all pods of "
+			"the node write: give it a group with reaper.runtime/overlay-name");
+	if (asked > most)
+		return err_setf(err, ERR_PERMISSION, EPERM,
+			"annotation reaper.runtime/upper-size: %llu bytes are more than the node's "
+			"REAPER_UPPER_SIZE, %llu",
+			(unsigned long long)asked, (unsigned long long)most);
+	plan->group.size_bytes = plan->group.most_bytes = asked;
+	return 0;
+}
+
+static int plan_group(const struct plan_input *in, struct plan *plan, struct err *err)
 {
 	plan->group = groups_mount_spec(in->layout, in->group);
-	plan->group.size_bytes = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
 	plan->group.inodes = in->settings->upper_inodes;
 	plan->group.submounts = in->settings->submounts;
 	plan->group.mask = groups_mask(in->settings);
+	return plan_upper_size(in, plan, err);
 }
 
 int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)
@@ -557,9 +579,10 @@ int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err)
 		.nodes_dead = in->nodes_dead && plan->devices_restricted,
 		.err = err ? err : &reason,
 	};
-	int r = 0;
+	int r = plan_group(in, plan, b.err);
 
-	plan_group(in, plan);
+	if (r < 0)
+		return r;
 	plan_reach(in, plan);
 	if (in->exec) /* its container has them */
 		return 0;

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from bench import spec
 from machine import BINARIES
 from running import Running, bind, said, with_caps
 from ttrpc import RpcError
@@ -255,3 +256,64 @@ def test_unmounting_its_own_volumes_takes_nothing_from_the_others(bench, sources
     said(bench, script % "/etc/resolv.conf", *volumes, name="i", **with_caps("CAP_SYS_ADMIN"))
     assert pathlib.Path(f"/proc/{other.pid}/root/etc/resolv.conf").read_text() == "of the pod\n"
     other.kill()
+
+
+# ---- how much a group may write ----
+
+
+FILL = "head -c 64M /dev/zero 2>&1 >/var/tmp/fill | grep -o 'No space'; stat -c %s /var/tmp/fill"
+
+
+def refusal(bench, **fields):
+    with pytest.raises(RpcError) as error:
+        said(bench, "true", **fields)
+    return str(error.value)
+
+
+def test_an_annotation_narrows_what_a_named_group_may_write(bench):
+    bench.settings["REAPER_UPPER_SIZE"] = "32M"
+    ask = {"overlay_name": "small", "upper_size": "3M"}
+    word, size = said(bench, FILL, name="a", **cri("one", "a", "a", **ask)).split("\n")[:2]
+    assert word == "No space" and 2 << 20 < int(size) <= 3 << 20
+    # another pod of the group that asks for as much, or for nothing, is in it
+    assert said(bench, "echo in", name="b", **cri("one", "b", "b", **ask)) == "in\n"
+    assert said(bench, "echo in", name="c", **cri("one", "c", "c", overlay_name="small")) == "in\n"
+    # less than it has cannot be had, and a second limit is nobody's to set
+    text = refusal(bench, name="d", **cri("one", "d", "d", overlay_name="small", upper_size="2M"))
+    assert "the group node.small is there already and may write 3145728 bytes" in text
+    # the node's own group is as it was
+    word, size = said(bench, FILL, name="e", **cri("one", "e", "e")).split("\n")[:2]
+    assert word == "No space" and 16 << 20 < int(size) <= 32 << 20
+
+
+def test_an_annotation_widens_nothing_and_is_not_for_everybodys_group(bench):
+    bench.settings["REAPER_UPPER_SIZE"] = "8M"
+    text = refusal(bench, name="a", **cri("one", "a", "a", overlay_name="large", upper_size="9M"))
+    assert "9437184 bytes are more than the node's REAPER_UPPER_SIZE, 8388608" in text
+    text = refusal(bench, name="b", **cri("one", "b", "b", upper_size="2M"))
+    assert "this pod writes where all pods of the node write" in text
+    text = refusal(bench, name="c", **cri("one", "c", "c", overlay_name="odd", upper_size="10%"))
+    assert 'upper-size: "10%": must be bytes' in text
+    assert groups(bench) == {}
+
+
+def test_inodes_have_a_limit_too(bench):
+    bench.settings.update(REAPER_OVERLAY_ISOLATION="namespace", REAPER_UPPER_INODES="1024")
+    script = "cd /var/tmp && i=0; while : 2>/dev/null >f$i; do i=$((i + 1)); done; echo $i"
+    made = int(said(bench, f"sh -c '{script}' 2>/dev/null || ls /var/tmp | wc -l", name="a", **cri("one", "a", "a")))
+    assert 900 < made < 1024
+
+
+def test_a_writer_beyond_its_own_memory_is_killed_and_nobody_else(bench):
+    """What lies on the tmpfs is charged to the container that wrote it."""
+    bench.settings.update(REAPER_OVERLAY_ISOLATION="namespace", REAPER_UPPER_SIZE="512M")
+    limit = {"memory": {"limit": 32 << 20, "swap": 32 << 20}, "devices": [{"allow": False, "access": "rwm"}]}
+    other = Running(bench, "echo; exec sleep 600", name="other", **cri("one", "other", "other"))
+    other.line()
+    writer = Running(bench, "exec head -c 200M /dev/zero >/var/tmp/fill", name="writer",
+                     linux={**spec("x")["linux"], "resources": limit}, **cri("one", "writer", "writer"))  # fmt: skip
+    assert writer.container.call("Wait").exit_status == 137
+    assert os.path.exists(f"/proc/{other.pid}/root")
+    other.kill()
+    os.close(writer.reader)
+    writer.container.end()
