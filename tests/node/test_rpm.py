@@ -76,6 +76,8 @@ def test_pods_run_on_through_an_upgrade(node):
         assert merged(said) == 0, said
         assert (file_state(node.path(CONFIG)), main_pid(node)) == before
         assert node.shims() == shims
+        # a time for the next pod, which looks then whether files in use were replaced
+        assert node.path("/run/reaper/packages").exists()
         assert pod.exec(container, "/bin/echo", "on") == (0, "on\n", "")
         pods.cri.stop_container(container, 30)
         assert pods.cri.container_status(container).exit_code == 17
