@@ -7,7 +7,7 @@
 #   --kind NAME       the nodes of the kind cluster NAME on this machine
 #   --inventory FILE  the hosts of the group k8s_nodes (see ansible/inventory.ini.example)
 #   --dry-run         say what would change on each node, with its config.toml's diff; changes none
-#   --verify          only look whether the nodes serve Reaper
+#   --verify          only go through the checks of every node (docs/CHECKS.md)
 #   --rollback        take Reaper off the nodes; each config.toml gets its old bytes back
 #   --package FILE    install this .deb; default: the one in dist/, else it is built
 #   -h, --help        this text

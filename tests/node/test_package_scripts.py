@@ -82,6 +82,14 @@ def test_containerd_that_is_down_stays_down_and_is_seen_to_at_boot(node):
     assert node.run("systemctl", "is-enabled", "reaper-boot").stdout == "enabled\n"
     node.run("systemctl", "start", "reaper-boot")
     assert_serves(node)
+    # what is wrong at a boot is named by the row of the table, and its class is the unit's status
+    text = node.path(CONFIG).read_text()
+    node.path(CONFIG).write_text(text + "[broken\n")
+    assert node.run("systemctl", "start", "reaper-boot", check=False).returncode != 0
+    assert node.run("systemctl", "show", "--property=ExecMainStatus", "reaper-boot").stdout == "ExecMainStatus=13\n"
+    assert "FAILED   config-readable" in node.run("journalctl", "--unit", "reaper-boot", "--output", "cat").stdout
+    node.path(CONFIG).write_text(text)
+    node.run("systemctl", "start", "reaper-boot")
     node.run("apt-get", "-q", "-y", "remove", "reaper")
     assert file_state(node.path(CONFIG)) == before
 

@@ -61,6 +61,15 @@ def test_install_twice_verify_and_roll_back(stock, suite):
     assert failed.returncode != 0
 
 
+def test_verify_names_the_check_that_failed(stock):
+    node = stock("bookworm")
+    install(node)
+    node.path("/etc/reaper/reaper.conf").write_text("REAPER_OVERLAY_ISOLATION=planet\n")
+    failed = script("install-reaper.sh", "--kind", node.cluster, "--verify", check=False)
+    assert failed.returncode != 0
+    assert "settings: " in failed.stderr + failed.stdout and "correct the named setting" in failed.stderr + failed.stdout
+
+
 def test_a_node_without_containerd_is_named(stock):
     node = stock("bookworm")
     node.run("dpkg", "--purge", "containerd", timeout=120)

@@ -1,13 +1,14 @@
 """reaper_containerd: brings the runtime into a node's containerd, or takes it out.
 
-    state:    present (default), absent, or verified (changes nothing, fails if it is not served)
+    state:    present (default), absent, or verified (changes nothing, fails if a check of
+              `reaperctl doctor` does)
     package:  the .deb on the control machine; check mode takes reaperctl out of it where the node
               has none or another one, so that the plan is that of the package to come
     timeout:  seconds that containerd gets to become healthy after a restart (default: reaperctl's)
     config, unit:  passed on to reaperctl
     force:    passed on to reaperctl (absent: also with pods that run)
 
-All the work is done by `reaperctl containerd` on the node: the proof before the write, the restart,
+All the work is done by reaperctl on the node: the proof before the write, the restart,
 the look at containerd's health, the way back. This maps its answer onto changed, diff and failed.
 """
 
@@ -26,7 +27,12 @@ from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
     sha256,
 )
 
-COMMANDS = {"present": "apply", "absent": "undo", "verified": "verify"}
+COMMANDS = {
+    "present": ["containerd", "apply"],
+    "absent": ["containerd", "undo"],
+    # every check of a node, those of containerd among them (docs/CHECKS.md)
+    "verified": ["doctor"],
+}
 
 PROBE = r"""
 command -v reaperctl || echo
@@ -39,11 +45,11 @@ RUN = r"""
 command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; return 127; }
 diff=$1
 shift
-reaperctl containerd "$@" --json || rc=$?
+reaperctl "$@" --json || rc=$?
 if [ "$diff" = diff ]; then
     echo
     echo "=== diff"
-    reaperctl containerd "$@" --diff 2>/dev/null
+    reaperctl "$@" --diff 2>/dev/null
 fi
 return "${rc:-0}"
 """
@@ -77,9 +83,9 @@ class ActionModule(NodeAction):
     def run_on_node(self, args):
         if args["state"] not in COMMANDS:
             raise NodeError("state is one of %s" % ", ".join(COMMANDS))
-        command = [COMMANDS[args["state"]]]
+        command = list(COMMANDS[args["state"]])
         for name in ("timeout", "config", "unit"):
-            if args[name] is not None:
+            if args[name] is not None and (name, args["state"]) != ("timeout", "verified"):
                 command += ["--" + name, str(args[name])]
         if boolean(args["force"]):
             command.append("--force")
@@ -116,6 +122,7 @@ class ActionModule(NodeAction):
             result["diff"] = {"prepared": diff + "\n"}
         result["msg"] = (
             answer.get("message")
+            or failed_check(answer)
             or last_lines(err)
             or "reaperctl gave no answer (exit %d): %s" % (rc, last_lines(out))
         )
@@ -127,6 +134,14 @@ class ActionModule(NodeAction):
             if answer.get("next"):
                 result["msg"] += " (next: %s)" % answer["next"]
         return result
+
+
+def failed_check(answer):
+    """The first check of `reaperctl doctor` that failed, and what to do."""
+    for name, check in answer.get("checks", {}).items():
+        if check.get("result") == "failed":
+            return "%s: %s (next: %s)" % (name, check.get("why"), check.get("next"))
+    return "every check of the node is passed" if "checks" in answer else None
 
 
 def changed(answer):
