@@ -11,6 +11,7 @@
 #include "node/containerd_impl.h"
 #include "node/health.h"
 #include "node/image.h"
+#include "node/nodeadm.h"
 #include "node/write.h"
 
 enum { ATTEMPTS = 3, BASELINE_TIMEOUT_S = 10 };
@@ -203,11 +204,16 @@ static int write_and_settle(
 static int apply_locked(
 	const struct cli_args *args, struct plan *p, struct journal *j, struct report *rep)
 {
+	bool ours = rep->reason == REASON_CHANGE || rep->reason == REASON_OK;
+	int r = 0;
+
 	if (rep->reason == REASON_CHANGE)
-		return write_and_settle(args, p, j, rep);
-	if (rep->reason == REASON_OK || rep->reason == REASON_ADOPTED)
-		return settle(args, p, j, false, rep);
-	return 0;
+		r = write_and_settle(args, p, j, rep);
+	else if (ours || rep->reason == REASON_ADOPTED)
+		r = settle(args, p, j, false, rep);
+	if (ours && r == 0 && !report_is_error(rep->reason))
+		nodeadm_write(p, rep);
+	return r;
 }
 
 int containerd_apply(const struct cli_args *args)

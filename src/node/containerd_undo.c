@@ -13,6 +13,7 @@
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/distro.h"
+#include "node/nodeadm.h"
 #include "node/pods.h"
 #include "node/undo_cut.h"
 #include "node/write.h"
@@ -379,6 +380,8 @@ static int undo(const struct cli_args *args, struct undo *u, int *lock, struct r
 	}
 	if (r != 0)
 		return r;
+	if (!args->dry_run)
+		nodeadm_remove(u->plan.daemon.root, u->plan.handler, rep);
 	if (done > 0)
 		return restart_after(args, u, rep);
 	if (!args->dry_run)

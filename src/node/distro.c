@@ -1,5 +1,6 @@
 #include "node/distro.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/str.h"
+#include "node/nodeadm.h"
 #include "node/root.h"
 
 #define RANCHER(name) "/var/lib/rancher/" name "/agent/etc/containerd/"
@@ -51,11 +53,14 @@ static const struct {
 /* Provisioners that write the file anew: what is changed now lasts until then. */
 static const struct {
 	const char *trace, *warning;
+	const char
+		*lasts; /* where this exists apply sees to it (nodeadm.c), and nobody is warned */
 } passing[] = {
 	{"/etc/eks/nodeadm",
 		"nodeadm renders containerd's configuration at every boot: put the block "
-		"also into spec.containerd.config of the NodeConfig (user data or a file "
-		"in /etc/eks/nodeadm.d/)"},
+		"also into spec.containerd.config of the NodeConfig (user data), or make "
+		"the directory " NODEADM_DIR " and apply again",
+		.lasts = NODEADM_DIR},
 	{"/opt/azure/containers",
 		"AKS replaces a node's image when it upgrades it: apply again then, "
 		"by a DaemonSet"},
@@ -138,6 +143,13 @@ static void system_id(const char *root, char *ret, size_t size)
 	}
 }
 
+static bool exists(const char *root, const char *name)
+{
+	_cleanup_close_ int fd = name ? root_open(root, name, O_RDONLY | O_NONBLOCK) : -EBADF;
+
+	return fd >= 0;
+}
+
 int distro_check_system(const char *root, struct report *rep)
 {
 	char id[64];
@@ -150,7 +162,7 @@ int distro_check_system(const char *root, struct report *rep)
 	for (size_t i = 0; i < ARRAY_LEN(passing); i++) {
 		_cleanup_close_ int fd = root_open(root, passing[i].trace, O_RDONLY | O_NONBLOCK);
 
-		if (fd >= 0)
+		if (fd >= 0 && !exists(root, passing[i].lasts))
 			report_warn(rep, "%s", passing[i].warning);
 	}
 	return 0;

@@ -2,6 +2,7 @@
 from, and the proof is made with the rendered file as it would come out."""
 
 import pytest
+import yaml
 from confmerge import judge
 from confmerge.cases import RUNC2, RUNC3, STOCK
 from confmerge.ctl import Ctl, corpus, write
@@ -128,6 +129,43 @@ def test_188_nodeadm_is_warned_of(tree):
     ctl = Ctl(tree, "1.7")
     assert ctl("apply", "--strict")[1]["reason"] == "E_STRICT"
     assert any("NodeConfig" in n for n in ctl.must("apply", "changed")["notes"])
+
+
+@pytest.mark.parametrize("version, own", [("1.7", "eks-2"), ("2.1", "eks-3")])
+def test_188_nodeadm_gets_a_nodeconfig_of_ours(tree, version, own):
+    """It renders containerd's configuration at every boot, from what lies in its directory."""
+    template = (judge.ROOT / f"tests/data/containerd/field/{own}.toml").read_text()
+    config, node_config = tree / "etc/containerd/config.toml", tree / "etc/eks/nodeadm.d/50-reaper.yaml"
+    write(config, template)
+    write(tree / "etc/eks/nodeadm.d/10-user.yaml", "kind: NodeConfig\n")
+    (tree / "etc/eks/nodeadm").mkdir()
+    kept = judge.census(tree, times=False)
+    ctl = Ctl(tree, version)
+    view = judge.dump(version, tree)
+    ctl.must("apply", "changed", "--strict")
+    document = yaml.safe_load(node_config.read_text())
+    assert (document["apiVersion"], document["kind"]) == ("node.eks.aws/v1alpha1", "NodeConfig")
+    before = judge.census(tree)
+    write(node_config.parent / ".50-reaper.yaml.0123456789abcdef", "of a run that was killed")
+    ctl.must("apply", "ok")
+    assert judge.census(tree) == before
+    # the next boot: its text is merged into the template, and the markers are gone
+    ours = document["spec"]["containerd"]["config"].split("\n", 1)
+    assert ours[0] == template.split("\n", 1)[0], "its version is the template's"
+    config.write_text(template + ours[1])
+    rest, table = judge.split(judge.dump(version, tree), "reaper-v2")
+    assert table == judge.EXACTLY and rest == judge.split(view, "reaper-v2")[0]
+    assert ctl("verify")[0] == 0
+    ctl.must("undo", "removed")
+    assert not node_config.exists() and judge.split(judge.dump(version, tree), "reaper-v2")[1] is None
+    config.write_text(template)
+    ctl.must("apply", "changed")
+    ctl.must("undo", "removed")
+    config.chmod(0o644)
+    assert judge.census(tree, times=False, skip=("var",)) == kept
+    ctl.must("apply", "changed")
+    node_config.write_text(node_config.read_text() + "# edited\n")
+    assert any("was edited" in n for n in ctl.must("undo", "removed")["notes"]) and node_config.exists()
 
 
 @pytest.mark.parametrize("system", ["cos", *(pytest.param(s, marks=full) for s in ("bottlerocket", "talos"))])
