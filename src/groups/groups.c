@@ -1,10 +1,12 @@
 #include "groups/groups.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/str.h"
+#include "mount/sweep.h"
 #include "oci/annotations.h"
 
 /* What containerd gives a container that asks for nothing (oci/spec.go, defaultUnixCaps). */
@@ -123,6 +125,47 @@ bool groups_share_mounts(const struct settings *settings, const struct store_gro
 	if (settings->mounts == MOUNTS_BY_SCOPE)
 		return group->scope == STORE_GROUP_NODE;
 	return settings->mounts == MOUNTS_SHARED;
+}
+
+/* kubelet's directory of a pod, wherever its root directory is, and containerd's of a sandbox. */
+static bool is_of_pod(const struct oci_mount *m)
+{
+	return m->source && m->source[0] == '/' &&
+	       (strstr(m->source, "/pods/") || strstr(m->source, "/sandboxes/"));
+}
+
+int groups_swept_volumes(const struct oci_spec *spec, const struct settings *settings,
+	const struct store_group *group, char ***ret_sources)
+{
+	_cleanup_strv_ char **sources = NULL;
+
+	*ret_sources = NULL;
+	if (!groups_share_mounts(settings, group) ||
+		!strv_has(spec->process.caps[OCI_CAP_BOUNDING], "CAP_SYS_ADMIN"))
+		return 0;
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		if (is_of_pod(&spec->mounts[i]) &&
+			strv_append(&sources, spec->mounts[i].source) < 0)
+			return -ENOMEM;
+	}
+	*ret_sources = TAKE_PTR(sources);
+	return 0;
+}
+
+int groups_sweep(
+	const struct store_layout *layout, const char *key, char *const *sources, struct err *err)
+{
+	_cleanup_(store_group_done) struct store_group g = STORE_GROUP_INIT;
+	struct mount_group_spec spec;
+	int r;
+
+	if (!sources || !key)
+		return 0;
+	r = store_group_load(layout, key, &g, err);
+	if (r < 0)
+		return r;
+	spec = groups_mount_spec(layout, &g);
+	return mount_group_sweep(&spec, sources, err);
 }
 
 struct mount_group_spec groups_mount_spec(

@@ -30,6 +30,19 @@ int groups_choose(const struct oci_spec *spec, const struct settings *settings,
 /* Whether what the container mounts while it runs is to appear in the rest of its group. */
 bool groups_share_mounts(const struct settings *settings, const struct store_group *group);
 
+/*
+ * The host's sources of the container's volumes that belong to its pod (kubelet's and containerd's,
+ * no hostPath), if the container could mount them elsewhere and its group would have that mount:
+ * for groups_sweep. A new vector (strv_free), NULL if there is none. -ENOMEM.
+ */
+int groups_swept_volumes(const struct oci_spec *spec, const struct settings *settings,
+	const struct store_group *group, char ***ret_sources);
+
+/* mount_group_sweep for the group of this key, when the container has ended. NULL: nothing to do.
+ */
+int groups_sweep(
+	const struct store_layout *layout, const char *key, char *const *sources, struct err *err);
+
 /* What mount/ needs to know of it. Everything is borrowed; sizes are left 0. */
 struct mount_group_spec groups_mount_spec(
 	const struct store_layout *layout, const struct store_group *group);

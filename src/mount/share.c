@@ -103,11 +103,10 @@ static int find_shared(struct mount_share *s, int proc_fd, struct err *err)
 	if (!s->v || !s->ids)
 		return err_sysf(err, ENOMEM, "mount table");
 	for (size_t i = 0; r == 0 && i < t.n; i++) {
-		if (!is_shared(&t.entries[i]))
-			continue;
+		/* also what is not shared: it lies on something that is */
 		if (s->reach != MOUNT_REACH_NONE)
 			s->ids[s->n_ids++] = (uint64_t)t.entries[i].id;
-		if (s->reach != MOUNT_REACH_RECEIVE)
+		if (s->reach != MOUNT_REACH_RECEIVE && is_shared(&t.entries[i]))
 			r = add_pair(s, root, t.entries[i].point, err);
 	}
 	return r;

@@ -36,7 +36,8 @@ struct mount_share {
 		int own, group; /* one mount, in the clone and in the group's namespace; O_PATH */
 	} * v;
 	size_t n;
-	uint64_t *ids; /* of the clone's mounts that come from the group and are not cut off */
+	uint64_t *ids; /* of the clone's mounts that unmounts of others may arrive at: all that
+			  came from the group, none when it is private */
 	size_t n_ids;
 };
 

@@ -45,6 +45,9 @@ static const struct check checks[] = {
 		"remove that file, or the package", NULL},
 	{"settings", CHECK_INSTALL, check_settings, "/etc/reaper/reaper.conf can be used",
 		"correct the named setting", NULL},
+	{"trust", CHECK_INSTALL, check_trust,
+		"whether containers with more rights write where others read is the node's choice",
+		"set REAPER_OVERLAY_TRUST in /etc/reaper/reaper.conf", NULL},
 	{"containerd-found", CHECK_CONFIG, check_containerd, "containerd is installed",
 		"install containerd, then: reaperctl containerd apply", no_containerd},
 	{"config-readable", CHECK_CONFIG, check_containerd,
@@ -165,6 +168,8 @@ static int print_text(const struct check_finding *found)
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		(void)printf(
 			"%-8s %-20s %s\n", words[found[i].result], checks[i].id, checks[i].text);
+		if (found[i].result == CHECK_PASSED && found[i].why.text[0])
+			(void)printf("%-8s %-20s %s\n", "", "", found[i].why.text);
 		if (found[i].result == CHECK_FAILED)
 			(void)printf("%-8s %-20s %s\n%-8s %-20s next: %s\n", "", "",
 				found[i].why.text, "", "", checks[i].remedy);
@@ -178,12 +183,13 @@ static int put_finding(
 	static const char *const words[] = {
 		[CHECK_PASSED] = "passed", [CHECK_FAILED] = "failed", [CHECK_SKIPPED] = "skipped"};
 	bool failed = f->result == CHECK_FAILED;
+	bool told = failed || (f->result == CHECK_PASSED && f->why.text[0]);
 	struct json_object *o = json_new_object();
 
 	if (json_put_str(o, "class", check_class_name(c->class)) < 0 ||
 		json_put_str(o, "result", words[f->result]) < 0 ||
 		json_put_str(o, "text", c->text) < 0 ||
-		json_put_str(o, "why", failed ? f->why.text : NULL) < 0 ||
+		json_put_str(o, "why", told ? f->why.text : NULL) < 0 ||
 		json_put_str(o, "next", failed ? c->remedy : NULL) < 0) {
 		json_object_freep(&o);
 		return -ENOMEM;

@@ -25,7 +25,7 @@ enum check_class {
 enum { CHECK_EXIT_FIRST = 11 }; /* … + enum check_class */
 
 enum check_result {
-	CHECK_PASSED,
+	CHECK_PASSED, /* with a text in `why`: what is in force here */
 	CHECK_FAILED,
 	CHECK_SKIPPED, /* cannot be said: one before it failed, or nobody asked for it */
 };
@@ -77,6 +77,7 @@ enum check_result check_runtime(struct check_ctx *, const struct check *, struct
 enum check_result check_shadow(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_view_fresh(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_settings(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_trust(struct check_ctx *, const struct check *, struct err *why);
 
 /*
  * Probes of check_task.c: a task of `ctr`, which is gone afterwards. Only

@@ -170,3 +170,20 @@ enum check_result check_settings(struct check_ctx *ctx, const struct check *c, s
 	settings_done(&s);
 	return r < 0 ? CHECK_FAILED : CHECK_PASSED;
 }
+
+enum check_result check_trust(struct check_ctx *ctx, const struct check *c, struct err *why)
+{
+	struct settings s = SETTINGS_INIT;
+	_cleanup_free_ char *path = NULL;
+
+	(void)c;
+	if (str_printf(&path, "%s%s", ctx->args->root ? ctx->args->root : "", CONF_PATH) < 0 ||
+		settings_load(path, NULL, NULL, 0, &s, NULL) < 0)
+		return CHECK_SKIPPED; /* the row before it says why */
+	(void)err_setf(why, ERR_NONE, 0, "REAPER_OVERLAY_TRUST=%s (docs/SECURITY.md)",
+		s.trust == OVERLAY_TRUST_SEPARATE
+			? "separate: they have an upper layer of their own"
+			: "shared: what a pod of a group writes, a privileged one may run");
+	settings_done(&s);
+	return CHECK_PASSED;
+}

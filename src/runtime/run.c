@@ -331,6 +331,16 @@ static int wait_a_turn(struct run *run, uint32_t *ret_status, struct err *err)
 	return r < 0 ? err_sysf(err, -r, "reaping the workload") : r;
 }
 
+static int sweep(const struct run *run, struct err *err)
+{
+	const struct loaded *l = &run->loaded;
+	_cleanup_strv_ char **sources = NULL;
+
+	if (groups_swept_volumes(&l->spec, &l->settings, &l->group, &sources) < 0)
+		return err_sysf(err, ENOMEM, "volumes");
+	return groups_sweep(&l->layout, l->group.key, sources, err);
+}
+
 /* What must not stay: everybody else in the cgroup, the cgroup, the record. */
 static int clean_up(struct run *run, struct err *err)
 {
@@ -344,6 +354,8 @@ static int clean_up(struct run *run, struct err *err)
 		r = cgroup_kill_and_remove(&run->loaded.cgroup, clock_boot_usec() + END_USEC, err);
 	if (run->recorded)
 		(void)unlinkat(run->bundle_fd, IDENTITY_FILE, 0);
+	if (r == 0 && run->loaded.group.key)
+		r = sweep(run, err);
 	if (r == 0 && run->loaded.group.key && store_group_is_of_pod(run->loaded.group.key)) {
 		r = groups_remove(&run->loaded.layout, run->loaded.group.key, err);
 		r = r > 0 ? 0 : r;

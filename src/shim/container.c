@@ -55,6 +55,7 @@ struct container *container_free(struct container *c)
 	free(c->bundle);
 	free(c->group);
 	free(c->view);
+	(void)strv_free(c->swept);
 	free(c->unit);
 	free(c->slice);
 	free(c);
@@ -222,6 +223,8 @@ static int choose_view(struct container *c, const struct oci_spec *spec,
 			groups_is_powerful(spec, settings), &group, err);
 	if (r < 0)
 		return r;
+	if (groups_swept_volumes(spec, settings, &group, &c->swept) < 0)
+		return err_sysf(err, ENOMEM, "container");
 	c->view = TAKE_PTR(group.key);
 	if (!store_group_is_of_pod(c->view) || strv_has(c->shim->views, c->view))
 		return 0;

@@ -22,7 +22,8 @@ struct container {
 	struct shim *shim;
 	const struct audience *audience; /* answers.h */
 	char *id, *bundle, *group;
-	char *view; /* key of the group whose view it gets; NULL: none, a sandbox */
+	char **swept; /* volumes that are not to stay in that group */
+	char *view;   /* key of the group whose view it gets; NULL: none, a sandbox */
 	enum oci_container_type type;
 	bool pidns_own; /* its first process is pid 1 of a pid namespace: its end is everybody's */
 	bool pidns_joined; /* it lives in another container's pid namespace */

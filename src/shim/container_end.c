@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cgroup/kill.h"
+#include "groups/groups.h"
 #include "shim/answers.h"
 #include "shim/container_hooks.h"
 #include "shim/shim.h"
@@ -44,6 +45,7 @@ int container_record(const struct container *c, struct err *err)
 	record.ns = c->shim->ns;
 	record.group = c->group;
 	record.view = c->view;
+	record.swept = c->swept;
 	record.runtime_version = (char *)REAPER_VERSION;
 	record.sandbox = c->type == OCI_TYPE_SANDBOX;
 	record.own_pidns = c->pidns_own;
@@ -313,10 +315,25 @@ static void on_emptied(struct ending *e)
 	delete_step(c);
 }
 
+/* Before Delete is answered: kubelet takes the volumes away then. */
+static void sweep_view(const struct container *c)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	struct err err = ERR_INIT;
+	int r = c->swept ? store_layout_init(&layout, NULL, NULL, &err) : 0;
+
+	if (r == 0 && c->swept)
+		r = groups_sweep(&layout, c->view, c->swept, &err);
+	if (r < 0)
+		log_warn("container %s: its volumes in the group's view: %s, continuing", c->id,
+			err.text);
+}
+
 static void finish_delete(struct container *c)
 {
 	struct shim *shim = c->shim;
 
+	sweep_view(c);
 	c->audience->deleted(c, true);
 	(void)container_free(c);
 	shim_reconsider(shim, false);

@@ -106,6 +106,17 @@ static void remove_socket(int bundle)
 		socket_remove_stale(address + strlen("unix://"));
 }
 
+/* Before kubelet takes the volumes away. */
+static void sweep_view(const struct shim_options *opts, const struct store_record *record)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	struct err err = ERR_INIT;
+
+	if (store_layout_init(&layout, NULL, NULL, &err) < 0 ||
+		groups_sweep(&layout, record->view, record->swept, &err) < 0)
+		complain(opts, &err);
+}
+
 /* The group that goes with the pod. One that another container of it still uses is left to that
  * one's delete. */
 static void remove_view(const struct shim_options *opts, const struct store_record *record)
@@ -172,6 +183,7 @@ int action_delete(const struct shim_options *opts)
 	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
 		complain(opts, &err);
+	sweep_view(opts, &record);
 	remove_view(opts, &record);
 	if (bundle >= 0)
 		remove_socket(bundle);

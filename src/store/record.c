@@ -10,7 +10,7 @@
 #include "base/macro.h"
 #include "base/str.h"
 
-enum { BOOT_ID_MAX = 128 };
+enum { BOOT_ID_MAX = 128, SWEPT_MAX = 1024 };
 
 #define POSTSTOP_NAME "reaper-poststop" /* an empty file */
 
@@ -91,6 +91,8 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 	r |= json_put_str(o, "namespace", record->ns);
 	r |= json_put_str(o, "group", record->group);
 	r |= json_put_str(o, "view", record->view);
+	if (record->swept)
+		r |= json_put_strv(o, "swept", record->swept);
 	r |= json_put_str(o, "runtimeVersion", record->runtime_version);
 	r |= json_put_bool(o, "sandbox", record->sandbox);
 	r |= json_put_bool(o, "ownPidNamespace", record->own_pidns);
@@ -230,6 +232,7 @@ int store_record_parse(
 	(void)note(&rd, json_get_str(&root, "namespace", &rec.ns, &rd.now));
 	(void)note(&rd, json_get_str(&root, "group", &rec.group, &rd.now));
 	(void)note(&rd, json_get_str(&root, "view", &rec.view, &rd.now));
+	(void)note(&rd, json_get_strv(&root, "swept", SWEPT_MAX, &rec.swept, &rd.now));
 	(void)note(&rd, json_get_str(&root, "runtimeVersion", &rec.runtime_version, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "sandbox", &rec.sandbox, &rd.now));
 	(void)note(&rd, json_get_bool(&root, "ownPidNamespace", &rec.own_pidns, &rd.now));
@@ -274,6 +277,7 @@ void store_record_done(struct store_record *record)
 	free(record->ns);
 	free(record->group);
 	free(record->view);
+	(void)strv_free(record->swept);
 	free(record->runtime_version);
 	(void)strv_free(record->cgroups);
 	free(record->unit);

@@ -83,6 +83,14 @@ def test_containerds_configuration(root, name, change):
     assert json.loads(verified.stdout)["check"] == name and verified.returncode != 0
 
 
+@pytest.mark.parametrize("value", ["shared", "separate"])
+def test_whom_containers_with_more_rights_trust_is_told(root, value):
+    (root / "etc/reaper/reaper.conf").write_text(f"REAPER_OVERLAY_TRUST={value}\n")
+    status, checks = in_root(root)
+    assert (status, checks["trust"]["result"]) == (0, "passed")
+    assert checks["trust"]["why"].startswith(f"REAPER_OVERLAY_TRUST={value}: ")
+
+
 def test_a_wrong_setting(root):
     (root / "etc/reaper/reaper.conf").write_text("REAPER_OVERLAY_ISOLATION=planet\n")
     assert "REAPER_OVERLAY_ISOLATION" in assert_fails(in_root(root), "settings")

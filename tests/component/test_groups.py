@@ -1,15 +1,18 @@
 """Groups of containers that share a view of the host: who is in one, what they share, how it ends."""
 
+import errno
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 import pytest
 
+import bench as benches
 from bench import spec
-from machine import BINARIES
+from machine import BINARIES, SOURCE
 from running import Running, bind, said, with_caps
 from ttrpc import RpcError
 from waiting import until
@@ -234,6 +237,27 @@ def test_shared_mounts_by_annotation_in_a_scope_that_has_them_private(bench):
     other.kill()
 
 
+MOVE_MOUNT, MOVE_MOUNT_SET_GROUP = 429, 0x100
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "EPERM", "ENOSYS"])
+def test_before_linux_5_15_mounts_stay_private_and_the_log_says_so(bench, tmp_path, monkeypatch, error):
+    other = Running(bench, "echo; exec sleep 600", name="b")
+    other.line()
+    wrapper = tmp_path / "shim"
+    words = [sys.executable, SOURCE / "tests/support/deny.py", MOVE_MOUNT, 4, MOVE_MOUNT_SET_GROUP, getattr(errno, error)]
+    wrapper.write_text(f"#!/bin/sh\nexec {' '.join(map(str, words))} -- {benches.SHIM} \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(benches, "SHIM", wrapper)
+    first = Running(bench, f"{MOUNT}; exec sleep 600", name="a", **with_caps("CAP_SYS_ADMIN"))
+    first.line()
+    assert sees(first) and not sees(other)
+    log = log_of(bench)
+    assert "what it mounts stays private" in log and "Linux 5.15" in log
+    first.kill()
+    other.kill()
+
+
 def test_unmounting_its_own_volumes_takes_nothing_from_the_others(bench, sources):  # noqa: F811
     """Unmounts travel as mounts do: to whatever lies at the same place of a peer."""
     (sources / "dir").mkdir()
@@ -255,6 +279,35 @@ def test_unmounting_its_own_volumes_takes_nothing_from_the_others(bench, sources
     assert mounts_of(other.pid) == before
     said(bench, script % "/etc/resolv.conf", *volumes, name="i", **with_caps("CAP_SYS_ADMIN"))
     assert pathlib.Path(f"/proc/{other.pid}/root/etc/resolv.conf").read_text() == "of the pod\n"
+    other.kill()
+
+
+@pytest.mark.parametrize("how", ["Delete", "delete"])
+def test_a_volume_that_was_bound_elsewhere_goes_with_its_container(bench, sources, how):
+    """Its token would stay readable, and its device attached."""
+    pod, host = sources / "pods/uid/volumes/token", sources / "of-the-host"
+    for directory in (pod, host):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(f"{directory.name}\n")
+    volumes = [bind(pod, "/srv/token-test"), bind(host, "/srv/host-test")]
+    other = Running(bench, "echo; exec sleep 600", name="b")
+    other.line()
+    script = "mount --bind /srv/token-test /mnt && mount --bind /srv/host-test /media && echo; exec sleep 600"
+    first = Running(bench, script, *volumes, name="a", **with_caps("CAP_SYS_ADMIN"))
+    first.line()
+    assert pathlib.Path(f"/proc/{other.pid}/root/mnt/file").read_text() == "token\n"
+    if how == "delete":
+        os.kill(first.container.shim_pid, signal.SIGKILL)
+        until(first.container.gone)
+        bench.delete("a")
+        os.close(first.reader)
+        os.unlink(first.container.path) if os.path.exists(first.container.path) else None
+    else:
+        first.kill()
+    assert not sees(other)
+    assert "pods/uid" not in said(bench, "cat /proc/self/mountinfo", name="c")
+    # a hostPath is nobody's, and its mount is the group's
+    assert said(bench, "cat /media/file; umount /media", name="d", **with_caps("CAP_SYS_ADMIN")) == "of-the-host\n"
     other.kill()
 
 
