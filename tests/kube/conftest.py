@@ -1,0 +1,37 @@
+"""One cluster for the whole tier: made at its first use, and Reaper installed at the first test that needs it."""
+
+import json
+import os
+
+import pytest
+
+from kube_cluster import Cluster, Kube, left_behind, traces
+from waiting import until
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    made = Cluster(f"reaper-test-{os.getpid()}-kube")
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def clean_nodes(cluster):
+    """When the tests of a file are over, nothing of their pods may be left on any node."""
+    cluster.ensure_installed()
+    nodes = list(cluster.nodes.values())
+    before = {node.name: traces(node) for node in nodes}
+    yield
+    until(lambda: not json.loads(cluster.out("get", "pods", "-l", "test", "-o", "json"))["items"], limit=120,
+          what="the end of the tests' pods")  # fmt: skip
+    failures = [f"{node.name}: {line}" for node in nodes for line in left_behind(node, before[node.name])]
+    if failures:
+        pytest.fail("the tests left traces:\n" + "\n".join(failures), pytrace=False)
+
+
+@pytest.fixture
+def kube(cluster, clean_nodes):
+    made = Kube(cluster)
+    yield made
+    made.close()
