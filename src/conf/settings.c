@@ -31,6 +31,16 @@ static const struct setting_info infos[_SETTING_MAX] = {
 		"How much the workloads of one group may write in all.", SETTING_AT_GROUP},
 	[SETTING_UPPER_INODES] = {"REAPER_UPPER_INODES", "auto", "auto, or 1024 to 1000000000",
 		"How many files the workloads of one group may write in all.", SETTING_AT_GROUP},
+	[SETTING_UPPER_BASE] = {"REAPER_UPPER_BASE", "none",
+		"none, or an absolute path of at least two levels without . and ..",
+		"Mount point of a local disk that takes the workloads' writes instead of memory; "
+		"its "
+		"size is then their limit.",
+		SETTING_AT_GROUP},
+	[SETTING_UPPER_BOOT] = {"REAPER_UPPER_BOOT", "reset", "reset or keep",
+		"What a reboot does to the writes on REAPER_UPPER_BASE; a pod's own never outlive "
+		"it.",
+		SETTING_AT_GROUP},
 	[SETTING_RUN_PATHS] = {"REAPER_RUN_PATHS",
 		"/run/systemd/resolve /run/resolvconf /run/NetworkManager/resolv.conf "
 		"/run/NetworkManager/no-stub-resolv.conf /run/netconfig /run/nscd /run/munge",
@@ -248,6 +258,7 @@ void settings_done(struct settings *s)
 		free(s->run_paths[i].path);
 	free(s->run_paths);
 	free(s->user);
+	free(s->upper_base);
 	(void)strv_free(s->submounts);
 	(void)strv_free(s->passthrough);
 	(void)strv_free(s->filter_paths);

@@ -35,6 +35,8 @@ enum dns_mode {
 /* Whether the site's hidden paths come to the built-in ones or in their place. */
 enum filter_mode { FILTER_APPEND, FILTER_REPLACE };
 
+enum upper_boot { UPPER_BOOT_RESET, UPPER_BOOT_KEEP };
+
 enum { SETTING_OVERLAY_NAME_MAX = 253 };
 
 /* Namespaces that a site may force to be the host's for all pods. */
@@ -75,6 +77,8 @@ enum setting_key {
 	SETTING_OVERLAY_TRUST,
 	SETTING_UPPER_SIZE,
 	SETTING_UPPER_INODES,
+	SETTING_UPPER_BASE,
+	SETTING_UPPER_BOOT,
 	SETTING_RUN_PATHS,
 	SETTING_DNS_MODE,
 	SETTING_SUBMOUNTS,
@@ -114,6 +118,8 @@ struct settings {
 	char *overlay_name;       /* of the pod's annotation; NULL: none */
 	enum mounts_reach mounts; /* of the pod's annotation */
 	struct setting_size upper_size;
+	char *upper_base; /* absolute path on a disk; NULL: none, a tmpfs */
+	enum upper_boot upper_boot;
 	uint64_t upper_size_asked; /* of the pod's annotation, in bytes; 0: none */
 	uint64_t upper_inodes;     /* 0: mount/ derives it from the size */
 	struct setting_path *run_paths;

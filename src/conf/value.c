@@ -19,6 +19,8 @@ static const char *const trust_words[] = {
 	[OVERLAY_TRUST_SHARED] = "shared", [OVERLAY_TRUST_SEPARATE] = "separate", NULL};
 static const char *const merge_words[] = {
 	[CONTAINERD_MERGE_AUTO] = "auto", [CONTAINERD_MERGE_NO] = "no", NULL};
+static const char *const boot_words[] = {
+	[UPPER_BOOT_RESET] = "reset", [UPPER_BOOT_KEEP] = "keep", NULL};
 static const char *const dns_words[] = {
 	[DNS_KUBERNETES] = "kubernetes", [DNS_HOST] = "host", "k8s", NULL};
 static const char *const level_words[] = {[LOG_LEVEL_ERROR] = "error",
@@ -275,6 +277,43 @@ bool value_is_path(const char *path, unsigned levels)
 	return parts >= levels;
 }
 
+static int parse_upper_base(struct settings *s, const char *text, const char **ret_why)
+{
+	char *copy = NULL;
+
+	(void)ret_why;
+	if (!str_eq(text, "none")) {
+		if (!value_is_path(text, 2) || strlen(text) > 200)
+			return -EINVAL;
+		copy = strdup(text);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(s->upper_base);
+	s->upper_base = copy;
+	return 0;
+}
+
+static int format_upper_base(const struct settings *s, struct buf *b)
+{
+	return buf_append_str(b, s->upper_base ? s->upper_base : "none");
+}
+
+static int parse_upper_boot(struct settings *s, const char *text, const char **ret_why)
+{
+	int word = value_find_word(boot_words, text);
+
+	(void)ret_why;
+	if (word >= 0)
+		s->upper_boot = (enum upper_boot)word;
+	return word < 0 ? word : 0;
+}
+
+static int format_upper_boot(const struct settings *s, struct buf *b)
+{
+	return buf_append_str(b, boot_words[s->upper_boot]);
+}
+
 static int parse_overlay_base(struct settings *s, const char *text, const char **ret_why)
 {
 	char *copy;
@@ -384,6 +423,8 @@ const struct value_type value_types[_SETTING_MAX] = {
 	[SETTING_OVERLAY_TRUST] = {parse_trust, format_trust},
 	[SETTING_UPPER_SIZE] = {parse_upper_size, format_upper_size},
 	[SETTING_UPPER_INODES] = {parse_upper_inodes, format_upper_inodes},
+	[SETTING_UPPER_BASE] = {parse_upper_base, format_upper_base},
+	[SETTING_UPPER_BOOT] = {parse_upper_boot, format_upper_boot},
 	[SETTING_RUN_PATHS] = {parse_run_paths, format_run_paths},
 	[SETTING_DNS_MODE] = {parse_dns_mode, format_dns_mode},
 	[SETTING_ANNOTATIONS] = {parse_annotations, format_annotations},

@@ -187,6 +187,7 @@ struct mask_rules groups_mask(const struct settings *settings)
 		.replace = settings->filter_mode == FILTER_REPLACE,
 		.paths = settings->filter_paths,
 		.allow = settings->filter_allowlist,
+		.uppers = settings->upper_base,
 	};
 }
 

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "mount/disk.h"
 #include "mount/mountinfo.h"
 #include "mount/overlay.h"
 #include "mount/pin.h"
@@ -93,7 +94,11 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	/* a tmpfs without a pin is what an interrupted making left */
 	if (mountinfo_is_point(proc_fd, spec->base_dir))
 		drop_store(spec->base_dir);
-	r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
+	if (spec->upper_base)
+		r = disk_store_mount(spec->upper_base, spec->name, spec->dir, spec->base_dir,
+			spec->upper_keep, proc_fd, err);
+	else
+		r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
 	if (r < 0)
 		return r;
 	if (unshare(CLONE_NEWNS) < 0) {
@@ -368,6 +373,9 @@ int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 		return r;
 	if (info.mounted)
 		drop_store(spec->base_dir);
+	r = disk_store_drop(spec->dir, false, err);
+	if (r < 0)
+		return r;
 	remove_dirs(spec, proc_fd);
 	return info.pinned || info.mounted ? MOUNT_GROUP_REMOVED : 0;
 }
@@ -394,6 +402,9 @@ int mount_group_reset(const struct mount_group_spec *spec, unsigned *ret_process
 		return r;
 	if (info.mounted)
 		drop_store(spec->base_dir);
+	r = disk_store_drop(spec->dir, info.processes > 0, err);
+	if (r < 0)
+		return r;
 	*ret_processes = info.processes;
 	if (info.processes == 0)
 		remove_dirs(spec, proc_fd);

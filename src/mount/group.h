@@ -36,6 +36,9 @@ struct mount_group_spec {
 	uint64_t size_bytes;  /* limit of the tmpfs, not 0; gc and inspect do not look at it */
 	uint64_t most_bytes;  /* a group that is there and may write more is refused; 0: none is */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
+	const char
+		*upper_base; /* REAPER_UPPER_BASE, disk.h; NULL: a tmpfs. gc does not look at it */
+	bool upper_keep;     /* what a reboot does to it */
 	char *const *submounts; /* the site's rules, submounts.h; NULL: none */
 	struct mask_rules mask; /* what of the host does not exist in the view */
 };

@@ -118,6 +118,8 @@ int mask_rules_each(const struct mask_rules *rules,
 
 	if (rules->off)
 		return 0;
+	if (rules->uppers)
+		r = fn(arg, rules->uppers, false);
 	for (size_t i = 0; !rules->replace && mask_default_paths[i] && r == 0; i++) {
 		if (!listed(rules->allow, mask_default_paths[i]))
 			r = fn(arg, mask_default_paths[i], false);

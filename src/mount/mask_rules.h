@@ -16,6 +16,8 @@ struct mask_rules {
 	bool replace;       /* only `paths`, not the defaults */
 	char *const *paths; /* the site's patterns, NULL-terminated; NULL: none */
 	char *const *allow; /* likewise */
+	const char *uppers; /* where all groups' writes are on a disk: hidden like a default, and
+			       also with `replace`; NULL: nowhere */
 };
 
 /* Built in, NULL-terminated: what would hand over the node, the cluster or another pod. */

@@ -127,7 +127,7 @@ static const char *fs_name(const char *path, char *buf, size_t size)
 }
 
 /* overlayfs takes these as an upper layer only with files that behave oddly, or not at all. */
-static int check_upper(const char *upper, struct err *err)
+int overlay_check_upper(const char *upper, struct err *err)
 {
 	char buf[32];
 	const char *name = fs_name(upper, buf, sizeof(buf));
@@ -186,7 +186,7 @@ int overlay_mount(const char *lower, const char *const *masks, const char *dir, 
 		r = overlay_data(&data, lower, masks, dir);
 	if (r < 0)
 		return err_sysf(err, -r, "overlay over %s", lower);
-	r = check_upper(upper, err);
+	r = overlay_check_upper(upper, err);
 	if (r < 0)
 		return r;
 	r = copy_owner_and_mode(lower, upper, err);

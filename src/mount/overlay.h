@@ -17,6 +17,9 @@
  */
 int overlay_store_mount(const char *dir, uint64_t size_bytes, uint64_t inodes, struct err *err);
 
+/* ERR_PRECONDITION with the file system's name if it cannot hold an upper layer. */
+int overlay_check_upper(const char *upper, struct err *err);
+
 /* The inodes that go with a size when nobody said: one for each 16 KiB, at least 16384. */
 uint64_t overlay_default_inodes(uint64_t size_bytes);
 

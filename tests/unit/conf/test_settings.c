@@ -107,6 +107,9 @@ Test(conf_settings, takes_values_of_every_key_and_writes_them_back)
 		{"REAPER_HOST_NAMESPACES=net pid,pid", SETTING_HOST_NAMESPACES, "pid net"},
 		{"REAPER_HOST_NAMESPACES=pid ipc uts net", SETTING_HOST_NAMESPACES,
 			"pid ipc uts net"},
+		{"REAPER_UPPER_BASE=/srv/uppers", SETTING_UPPER_BASE, "/srv/uppers"},
+		{"REAPER_UPPER_BASE=none", SETTING_UPPER_BASE, "none"},
+		{"REAPER_UPPER_BOOT=keep", SETTING_UPPER_BOOT, "keep"},
 		{"REAPER_DNS_MODE=host", SETTING_DNS_MODE, "host"},
 		{"REAPER_DNS_MODE=k8s", SETTING_DNS_MODE, "kubernetes"},
 		{"REAPER_ANNOTATIONS_ENABLED=No", SETTING_ANNOTATIONS, "false"},
@@ -190,6 +193,10 @@ Test(conf_settings, names_key_value_and_what_is_allowed)
 					    "of pid, ipc, uts and net"},
 		{"REAPER_HOST_NAMESPACES=pid user", "REAPER_HOST_NAMESPACES: \"pid user\": must be "
 						    "none, or a list of pid, ipc, uts and net"},
+		{"REAPER_UPPER_BASE=srv", "REAPER_UPPER_BASE: \"srv\": must be none, or an "
+					  "absolute path of at least two "
+					  "levels without . and .."},
+		{"REAPER_UPPER_BOOT=yes", "REAPER_UPPER_BOOT: \"yes\": must be reset or keep"},
 		{"REAPER_DNS_MODE=pod",
 			"REAPER_DNS_MODE: \"pod\": must be kubernetes (or k8s), or host"},
 		{"REAPER_ANNOTATIONS_ENABLED=2", "REAPER_ANNOTATIONS_ENABLED: \"2\": must be true "
