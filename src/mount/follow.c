@@ -92,7 +92,7 @@ struct follower {
 	const struct mount_group_spec *spec;
 	int proc_fd, home, view; /* namespaces */
 	int host_root, view_root;
-	char **layers; /* mount points of the view's overlays */
+	char **layers, **others; /* mount points of the view: its overlays, and all that are none */
 	struct mountinfo shown, wanted;
 	bool *gone;                   /* per entry of shown */
 	enum submount_action *action; /* per entry of wanted */
@@ -116,6 +116,7 @@ static void follower_done(struct follower *f)
 	fd_close(&f->host_root);
 	fd_close(&f->view_root);
 	(void)strv_free(f->layers);
+	(void)strv_free(f->others);
 	mask_done(&f->mask);
 }
 
@@ -284,8 +285,11 @@ static int refresh(struct follower *f, const struct mountinfo *view, struct err 
 		const struct mountinfo_entry *e = &view->entries[i];
 		_cleanup_close_ int fs = -EBADF;
 
-		if (!str_eq(e->fstype, "overlay") || !str_eq(e->source, "reaper"))
+		if (!str_eq(e->fstype, "overlay") || !str_eq(e->source, "reaper")) {
+			if (strv_append(&f->others, e->point) < 0)
+				return err_sysf(err, ENOMEM, "%s", e->point);
 			continue;
+		}
 		fs = fspick(AT_FDCWD, e->point,
 			FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW | FSPICK_NO_AUTOMOUNT);
 		if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
@@ -354,6 +358,7 @@ static int find_stale(struct follower *f, bool search, struct stale_files *ret, 
 		.host_root = f->host_root,
 		.view_root = f->view_root,
 		.layers = f->layers,
+		.others = f->others,
 		.base_dir = f->spec->base_dir,
 		.run_dir = f->spec->run_dir,
 		.search = search};

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "mount/submounts.h"
 
 enum { NOTES_MAX = 16 << 20 };
 
@@ -111,6 +112,18 @@ static struct pair *find_pair(struct comparison *c, uint64_t view_id)
 	return NULL;
 }
 
+/* The length of the longest of these mount points that `path` lies below. */
+static size_t longest(char *const *points, const char *path)
+{
+	size_t best = 0;
+
+	for (char *const *p = points; p && *p; p++) {
+		if (submount_is_below(path, *p) && strlen(*p) > best)
+			best = strlen(*p);
+	}
+	return best;
+}
+
 enum verdict { FRESH, REPLACED, DELETED };
 
 /* What differs; `view` is filled if not FRESH. Which layer the view's file is from is not asked. */
@@ -120,7 +133,8 @@ static enum verdict differs(
 	struct statx host;
 	int r;
 
-	if (look(c->s->view_root, path, view) < 0 || !S_ISREG(view->stx_mode))
+	if (longest(c->s->others, path) > longest(c->s->layers, path) ||
+		look(c->s->view_root, path, view) < 0 || !S_ISREG(view->stx_mode))
 		return FRESH;
 	*ret_pair = find_pair(c, view->stx_mnt_id);
 	if (!*ret_pair)

@@ -42,9 +42,10 @@ struct stale_search {
 	int proc_fd;              /* of the host's pid namespace; "self" is the caller */
 	int host_root, view_root; /* directories, O_PATH */
 	char *const *layers;      /* mount points of the view's overlays */
-	const char *base_dir;     /* what was found is remembered there */
-	const char *run_dir;      /* "/run/reaper" */
-	bool search;              /* whatever changed or did not */
+	char *const *others;  /* its other mount points: a server that is gone must not be asked */
+	const char *base_dir; /* what was found is remembered there */
+	const char *run_dir;  /* "/run/reaper" */
+	bool search;          /* whatever changed or did not */
 };
 
 /* Lists the stale files in *ret (stale_files_done). Only regular files on layered file systems
