@@ -189,10 +189,12 @@ def make(names):
     for name in (names["pause"], images.other_pause):
         layers = [images.layer({"bin/busybox": open("/bin/busybox", "rb").read(), "pause": name.encode()})]
         images.image(name, layers, Entrypoint=["/bin/busybox", "sh", "-c", PAUSE])
-    places = {"test_dir": "test_file", ":colon_prefixed": "colon_prefixed_file", "C:/weird_test_dir": "weird_test_file"}
-    files = {f"{place}/{name}": b"test_content\n" for place, name in places.items()}
-    images.image(names["copy-up"], [base, images.layer({"C:": None, **dict.fromkeys(places), **files})],
-                 Volumes={f"/{place}": {} for place in places}, Cmd=["sh"])  # fmt: skip
+    one = {"test_dir": "test_file"}
+    three = {**one, ":colon_prefixed": "colon_prefixed_file", "C:/weird_test_dir": "weird_test_file"}
+    for name, places in ((names["copy-up 1.7"], one), (names["copy-up"], three)):
+        files = {f"{place}/{file}": b"test_content\n" for place, file in places.items()}
+        images.image(name, [base, images.layer({"C:": None, **dict.fromkeys(places), **files})],
+                     Volumes={f"/{place}": {} for place in places}, Cmd=["sh"])  # fmt: skip
     owned = {"test_dir": (None, 65534, 65534), "test_dir/test_file": (b"test_content\n", 65534, 65534)}
     images.image(names["ownership"], [base, images.layer(owned)], Volumes={"/test_dir": {}}, Cmd=["sh"],
                  User="65534:65534")  # fmt: skip

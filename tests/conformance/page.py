@@ -88,7 +88,7 @@ def page():
         both = sum(1 for _, reason in names_of(expected, "fail") if reason.startswith(BOTH))
         text += f"| {suite} | {version} | {ours} | {runc} | {outcomes.count('fail') - both} | {both} |\n"
     text += "\n" + "\n".join(f"`{suite}`: {what}." for suite, what in SUITES.items()) + "\n"
-    text += section("What a process of the host cannot pass", lists, "fail", lambda r: not r.startswith(BOTH))
+    text += section("What Reaper cannot pass by its nature", lists, "fail", lambda r: not r.startswith(BOTH))
     text += section("What passes when it is run alone", lists, "race")
     text += section("What has failed with runc's shim, too, at times", lists, "flaky")
     text += section("What runc's shim fails on that machine as well", lists, "fail", lambda r: r.startswith(BOTH))

@@ -24,10 +24,13 @@ REASONS = [
     (r"TestRunContainerWithVolatileOption|TestRuntimeHandlerUnpackWithSnapshotLabels|TestIssue10244.*|"
      r"TestOOMEventMonitor|TestReload100Pods",
      f"{BOTH} starts a daemon of its own, with runc and without this network"),
+    (r"TestContainerdImageWithDockerSchema1", f"{BOTH} wants a public image in Docker's first format"),
     (r"TestKillContainerDeletedByRunc", "deletes the container by calling runc behind the shim's back: there is no runc here"),
     (r"TestExportAllCases(/export_image_setting_ocispec.AnnotationRefName)?",
      f"{BOTH} wants a public image by its digest"),
     (r".*image with digest.*", f"{BOTH} wants a public image by its digest"),
+    (r".*Container Mount Readonly.* recursive readonly mounts?( .*)?",
+     "containerd up to 2.1 asks no shim but runc's for its features (service.go: introspectRuntimeFeatures)"),
     (r".*Idempotence Stop(Container|PodSandbox) should not return an error if not found",
      f"{BOTH} containerd 1.6 itself answers so"),
     (r".*runtime should support MaskedPaths", f"{BOTH} wants a shell that has no ls of its own, and Debian's busybox has one"),

@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 
 OUT = "/run/out"
+DAEMON_ROOT = "/run/conformance-root"
 RUNTIME_TYPES = {"reaper": "io.containerd.reaper.v2", "runc": "io.containerd.runc.v2"}
 
 # The references in integration/images/image_list.go.
@@ -34,6 +35,7 @@ NAMES = {
     "nginx": "ghcr.io/containerd/nginx:1.27.0",
     "consumer": "registry.k8s.io/e2e-test-images/resource-consumer:1.10",
     "pause": "",  # the one that the daemon is built with
+    "copy-up 1.7": "ghcr.io/containerd/volume-copy-up:2.1",
     "copy-up": "ghcr.io/containerd/volume-copy-up:2.2",
     "ownership": "ghcr.io/containerd/volume-ownership:2.1",
 }
@@ -140,7 +142,7 @@ def start_daemon(args, env, pause):
         state=state, pause=pause, type=RUNTIME_TYPES[args.runtime],
         restrict="true" if lacks_sys_resource() else "false",
     ))  # fmt: skip
-    command = [f"{args.programs}/containerd", "--root", "/run/conformance-root", "--state", str(state / "state"),
+    command = [f"{args.programs}/containerd", "--root", DAEMON_ROOT, "--state", str(state / "state"),
                "--address", f"{state}/containerd.sock", "--config", str(config), "--log-level", "debug"]  # fmt: skip
     log = open(f"{OUT}/containerd.log", "wb")
 
@@ -189,6 +191,8 @@ def command_of(args, env, pause):
         # since 2.3
         flags = subprocess.run([f"{args.programs}/cri.test", "-h"], capture_output=True, text=True).stderr
         line += ["-build-dir", args.programs] if "-build-dir" in flags else []
+        # until 1.7
+        line += ["-cri-root", f"{DAEMON_ROOT}/io.containerd.grpc.v1.cri"] if "-cri-root" in flags else []
     line += ["-test.timeout", f"{args.timeout}s"]
     line += ["-test.run", args.run] if args.run else []
     line += ["-test.skip", args.skip] if args.skip else []
