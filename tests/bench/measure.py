@@ -374,6 +374,45 @@ def private_dirty(pid):
     return int(re.search(r"Private_Dirty:\s*(\d+)", text).group(1))
 
 
+# ---- the view: no shim is in it, and nobody else has one ----
+
+VIEW = BINARIES / "tests/support/bench-view"
+ROUNDS = 21
+CONTAINERS = 500
+MOUNTS = 30
+
+
+def view(stage, containers, mounts):
+    """What tests/bench/view.c prints: first, floor and view in ms, mounts."""
+    words = [VIEW, stage.floor, str(ROUNDS), str(containers), str(mounts)]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    return {name: float(value) for name, value in zip(text[::2], text[1::2])}
+
+
+def beyond(found):
+    return found["view"] - found["floor"]
+
+
+@row("ms", 5, alone=True, why="of a container in an existing group, beyond fork, unshare and exec of the same program")
+def view_beyond_floor(stage):
+    return beyond(view(stage, 0, 0))
+
+
+@row("ms", 3, alone=True, why=f"the same with {CONTAINERS} containers in the group")
+def view_of_many(stage):
+    return beyond(view(stage, CONTAINERS, 0))
+
+
+@row("mounts", 1, alone=True, why=f"more in a new container's namespace with {CONTAINERS} containers in the group than with none")
+def view_mounts(stage):
+    return view(stage, CONTAINERS, 0)["mounts"] - view(stage, 0, 0)["mounts"]
+
+
+@row("ms", 9, alone=True, why=f"the first container of a group, on a host with {MOUNTS} local mounts, its program included")
+def view_first(stage):
+    return view(stage, 0, MOUNTS)["first"]
+
+
 def everybody():
     return [int(p) for p in os.listdir("/proc") if p.isdigit() and not is_zombie(int(p))]
 
@@ -399,6 +438,8 @@ def floor(stage, program):
 def measure(name, function, unit, rounds, peers, writer, program):
     values = {p.name: [] for p in peers}
     stages = {p.name: Stage(p) for p in peers}
+    for stage in stages.values():
+        stage.floor = program
     with_floor = name in ("shim_start", "shim_delete")
     if with_floor:
         values["floor"] = []
@@ -467,10 +508,11 @@ def main():
     with open("/run/out/results.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "peer", "unit", "round", "value"])
-        for name, function, unit, rounds, better, _ in ROWS:
+        for name, function, unit, rounds, better, what in ROWS:
             if re.search(args.rows, name):
                 times = max(1, round(rounds * args.rounds))
-                report(name, unit, better, measure(name, function, unit, times, peers, writer, args.floor))
+                compared = peers[:1] if what.get("alone") else peers
+                report(name, unit, better, measure(name, function, unit, times, compared, writer, args.floor))
                 file.flush()
 
 
