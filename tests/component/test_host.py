@@ -14,6 +14,8 @@ import tempfile
 
 import pytest
 
+from bench import spec
+from faults import sysfault
 from machine import BINARIES, run
 from running import Running, bind, mounted, said
 from ttrpc import RpcError
@@ -131,6 +133,42 @@ def test_the_sites_rules_decide(bench, first, monkeypatch):
         monkeypatch.setenv("REAPER_SUBMOUNTS", "tmpfs=layer")
         assert said(bench, f"cat {other}/file; echo y >>{path}/file; cat {path}/file", name="two") == "there\nthere\nx\ny\n"
         assert (path / "file").read_text() == "there\nx\n"
+
+
+def fails_and_is_made_good(bench, call, choose):
+    """A call of the runtime fails while the view is to follow; what the next container sees is right."""
+    holder = Running(bench, HOLD, name="holder")
+    holder.line()
+    where = {"call": call, "follow": True, "comm": "reaper-runtime"}
+
+    def follow(name, **fault):
+        command = [BINARIES / "reaper-runtime", "run", bench.make_bundle(name, spec("/bin/true"))]
+        return sysfault(command, **where, **fault)
+
+    failed = 0
+    with mounted():
+        total = follow("count").calls
+    for at in choose(total):
+        with mounted() as path:
+            (path / "file").write_text("later\n")
+            failed += follow(f"fault-{at}", at=at, action="EIO").status != 0
+            script = f"cat {path}/file; echo x >{path}/new; grep -c ' {path} ' /proc/self/mountinfo"
+            assert said(bench, script, name=f"next-{at}") == "later\n1\n", at
+            assert [p.name for p in path.iterdir()] == ["file"], at
+        assert path.name not in said(bench, f"ls -A {path.parent}", name=f"gone-{at}"), at
+    holder.kill()
+    return failed
+
+
+@pytest.mark.parametrize("call", ["mount", "move_mount", "renameat"])
+def test_a_following_that_fails_is_made_good_by_the_next(bench, call):
+    assert fails_and_is_made_good(bench, call, lambda total: sorted({1, 2, total // 2})) > 0
+
+
+@pytest.mark.full("each call of the following, one after the other: two minutes")
+@pytest.mark.parametrize("call", ["mount", "umount2", "move_mount", "open_tree", "setns", "unshare", "fspick", "fsconfig", "renameat", "mkdir", "openat2"])
+def test_a_following_that_fails_anywhere_is_made_good_by_the_next(bench, call):
+    fails_and_is_made_good(bench, call, lambda total: range(1, min(total, 40) + 1))
 
 
 # ---- files ----
