@@ -312,7 +312,7 @@ static int cover_all(struct mask *m, const char *view_dir, struct err *err)
 	int r = view < 0 ? err_sysf(err, errno, "%s", view_dir) : 0;
 
 	for (size_t i = 0; r == 0 && i < m->plan.n; i++) {
-		if (!has_layer(m, point_of(m, m->plan.v[i].path)))
+		if (m->plan.v[i].kind != MASK_DENY && !has_layer(m, point_of(m, m->plan.v[i].path)))
 			r = cover_path(m, view, m->plan.v[i].path, err);
 	}
 	return r < 0 ? err_wrapf(err, "hiding the host's secrets") : 0;

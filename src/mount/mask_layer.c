@@ -172,6 +172,21 @@ static int put_locked(struct writer *w, const char *path, const char *name)
 	return copy_attributes(host, fd, path, w->err);
 }
 
+/* Debian's invoke-rc.d and deb-systemd-invoke ask it; 101 is "not here". */
+static int put_policy(struct writer *w, const char *path, const char *name)
+{
+	static const char text[] = "#!/bin/sh\n"
+				   "# This is the view of a Reaper pod: services are the node's.\n"
+				   "exit 101\n";
+	_cleanup_close_ int fd =
+		openat(w->last_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	int r = fd < 0 ? -errno : file_write_all(fd, text, sizeof(text) - 1);
+
+	if (r == 0 && fchmod(fd, 0755) < 0)
+		r = -errno;
+	return r < 0 ? err_sysf(w->err, -r, "%s", path) : 0;
+}
+
 static int write_entry(struct writer *w, const struct mask_entry *e)
 {
 	const char *slash = strrchr(e->path, '/');
@@ -186,8 +201,15 @@ static int write_entry(struct writer *w, const struct mask_entry *e)
 		return 0;
 	if (r < 0)
 		return r;
-	return e->kind == MASK_LOCK ? put_locked(w, e->path, slash + 1)
-				    : put_whiteout(w, e->path, slash + 1);
+	switch (e->kind) {
+	case MASK_LOCK:
+		return put_locked(w, e->path, slash + 1);
+	case MASK_DENY:
+		return put_policy(w, e->path, slash + 1);
+	case MASK_HIDE:
+		break;
+	}
+	return put_whiteout(w, e->path, slash + 1);
 }
 
 /* What was written changed the times of the directories. */

@@ -138,8 +138,12 @@ static int list(struct planner *p, const char *path, const char *pattern, char *
 
 /* ---- entries ---- */
 
+#define POLICY "/usr/sbin/policy-rc.d"
+
 static enum mask_kind kind_of(const char *path)
 {
+	if (str_eq(path, POLICY))
+		return MASK_DENY;
 	return str_eq(path, "/etc/shadow") || str_eq(path, "/etc/gshadow") ? MASK_LOCK : MASK_HIDE;
 }
 
@@ -381,6 +385,14 @@ static void drop_covered(struct mask_plan *plan)
 	plan->n = n;
 }
 
+static int deny_services(struct planner *p)
+{
+	_cleanup_close_ int fd =
+		open_below(p, "/usr/sbin/invoke-rc.d", O_PATH, RESOLVE_NO_SYMLINKS);
+
+	return fd < 0 || mask_rules_allow(p->rules, POLICY) ? 0 : add_entry(p, POLICY);
+}
+
 int mask_plan_make(int root, const struct mask_rules *rules, char *const *walked,
 	struct mask_plan *ret_plan, struct err *err)
 {
@@ -389,6 +401,8 @@ int mask_plan_make(int root, const struct mask_rules *rules, char *const *walked
 		.root = root, .rules = rules, .walked = walked, .err = err ? err : &reason};
 	int r = mask_rules_each(rules, plan_pattern, &p);
 
+	if (r == 0)
+		r = deny_services(&p);
 	if (r < 0) {
 		mask_plan_done(&p.plan);
 		return r;

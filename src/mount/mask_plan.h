@@ -7,6 +7,10 @@
  * followed but hidden itself, so that nobody's ~/.ssh -> /usr takes the node's programs away.
  * A plain path of which a part is missing is hidden from the first missing part on: what the host
  * makes there later does not exist in the view either.
+ *
+ * Where Debian's invoke-rc.d is, policy-rc.d is part of the plan (unless the site allows the path):
+ * a package that a pod installs must not restart services, which with all privileges are the
+ * node's.
  */
 #pragma once
 
@@ -18,6 +22,7 @@
 enum mask_kind {
 	MASK_HIDE, /* does not exist */
 	MASK_LOCK, /* /etc/shadow, /etc/gshadow: there, with locked passwords */
+	MASK_DENY, /* policy-rc.d: there, and no package's script may start or stop a service */
 };
 
 struct mask_entry {

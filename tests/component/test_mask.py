@@ -201,6 +201,12 @@ def test_users_are_made_and_get_passwords(bench):
     assert pathlib.Path("/etc/shadow").read_bytes() == before
 
 
+def test_a_package_that_a_pod_installs_starts_no_service(bench):
+    before = os.path.lexists("/usr/sbin/policy-rc.d")
+    assert said_by_root(bench, "policy-rc.d ssh start; echo $?") == "101\n"
+    assert os.path.lexists("/usr/sbin/policy-rc.d") == before
+
+
 def test_a_package_is_installed_and_removed(bench):
     script = """set -e
     mkdir -p /tmp/p/DEBIAN /tmp/p/etc/sudoers.d /tmp/p/usr/bin; cd /tmp/p

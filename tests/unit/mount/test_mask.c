@@ -64,7 +64,9 @@ static void expect_hidden(const struct mask_rules *rules, const char *expected)
 	cr_assert_eq(buf_append_str(&text, ""), 0);
 	for (size_t i = 0; i < plan.n; i++)
 		cr_assert_eq(buf_printf(&text, "%s%s%s", i ? " " : "", plan.v[i].path,
-				     plan.v[i].kind == MASK_LOCK ? "(locked)" : ""),
+				     plan.v[i].kind == MASK_LOCK   ? "(locked)"
+				     : plan.v[i].kind == MASK_DENY ? "(denied)"
+								   : ""),
 			0);
 	cr_expect_str_eq(text.data, expected);
 }
@@ -79,6 +81,16 @@ Test(mount_mask, plain_paths_are_hidden_before_they_are_there)
 	host_has((const char *const[]) {"etc/", "etc/a", "etc/shadow", NULL});
 	/* /srv is the first part that is missing */
 	expect_hidden(&r, "/etc/a /etc/b /etc/shadow(locked) /srv");
+}
+
+Test(mount_mask, where_debian_starts_services_none_is_started)
+{
+	struct mask_rules r = ONLY("/etc/a");
+
+	host_has((const char *const[]) {"etc/", "usr/sbin/", "usr/sbin/invoke-rc.d", NULL});
+	expect_hidden(&r, "/etc/a /usr/sbin/policy-rc.d(denied)");
+	r.allow = LIST("/usr/sbin/policy-rc.d");
+	expect_hidden(&r, "/etc/a");
 }
 
 Test(mount_mask, globs_are_what_is_there)
