@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "cgroup/freeze.h"
 
 #define SHIM_NAME    "containerd-shim-reaper-v2"
 #define RUNTIME_NAME "reaper-runtime"
@@ -52,6 +53,14 @@ static bool waits_at_gate(pid_t pid)
 	return len >= sizeof(args) && memcmp(text, args, sizeof(args)) == 0;
 }
 
+static bool stands_still(const struct store_record *record)
+{
+	_cleanup_(cgroup_done) struct cgroup cgroup = CGROUP_INIT;
+
+	return record->cgroups && cgroup_from_strv(record->cgroups, &cgroup, NULL) == 0 &&
+	       cgroup_is_frozen(&cgroup, NULL) > 0;
+}
+
 static enum container_status status_of(const struct store_record *record)
 {
 	_cleanup_(proc_done) struct proc init = PROC_INIT;
@@ -59,7 +68,9 @@ static enum container_status status_of(const struct store_record *record)
 	if (record->exited || record->init_pid <= 0 ||
 		proc_open(record->init_pid, record->init_start_ticks, &init, NULL) < 0)
 		return CONTAINER_STOPPED;
-	return waits_at_gate(record->init_pid) ? CONTAINER_CREATED : CONTAINER_RUNNING;
+	if (waits_at_gate(record->init_pid))
+		return CONTAINER_CREATED;
+	return stands_still(record) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 }
 
 /* Whether it was looked at before: several descriptors lead to the same bundles. */

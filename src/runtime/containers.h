@@ -14,6 +14,7 @@
 enum container_status {
 	CONTAINER_CREATED, /* waits to be started */
 	CONTAINER_RUNNING,
+	CONTAINER_PAUSED, /* all of its cgroup stands still */
 	CONTAINER_STOPPED,
 	_CONTAINER_STATUS_MAX
 };
@@ -47,7 +48,7 @@ void containers_done(struct containers *c);
 int containers_get(const struct containers *c, const char *id,
 	const struct container_info **ret_info, struct err *err);
 
-/* "created", "running", "stopped", as the OCI specification has them. */
+/* "created", "running", "stopped" as the OCI specification has them, and runc's "paused". */
 const char *container_status_name(enum container_status status);
 
 /* The OCI state, with the members of our own: namespace, group, sandbox, created, exit. */

@@ -15,6 +15,7 @@ const char *container_status_name(enum container_status status)
 	static const char *const names[_CONTAINER_STATUS_MAX] = {
 		[CONTAINER_CREATED] = "created",
 		[CONTAINER_RUNNING] = "running",
+		[CONTAINER_PAUSED] = "paused",
 		[CONTAINER_STOPPED] = "stopped",
 	};
 

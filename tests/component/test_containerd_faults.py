@@ -5,7 +5,6 @@ import collections
 import hashlib
 import os
 import pathlib
-import shutil
 import stat
 import subprocess
 
@@ -13,6 +12,7 @@ import pytest
 
 from faults import sysfault
 from machine import BINARIES, SOURCE, run
+from trees import remove_tree
 
 REAPERCTL = BINARIES / "reaperctl"
 CONTAINERD = SOURCE / "tests/support/fake-containerd"
@@ -58,7 +58,8 @@ class Tree:
         """Another tree with the same files, owners and links."""
         other = Tree.__new__(Tree)
         other.__dict__.update(self.__dict__, root=self.root.parent / name)
-        shutil.rmtree(other.root, ignore_errors=True)
+        if other.root.exists():
+            remove_tree(other.root)
         run(["cp", "-a", self.root, other.root])
         other.config = other.root / CONFIG
         return other
@@ -113,7 +114,7 @@ class Expected:
         self.undone_census = probe.census()
         probe.run("apply")
         self.again_census = probe.census()
-        shutil.rmtree(probe.root)
+        remove_tree(probe.root)
 
 
 def files(census):
@@ -145,7 +146,7 @@ def completes_or_restores(broken, expected):
         assert tree.bytes() == broken.original
         assert files(tree.census()) == files(expected.undone_census)
         state_is_clean(tree)
-        shutil.rmtree(tree.root)
+        remove_tree(tree.root)
 
 
 def commit_id():

@@ -210,6 +210,10 @@ def test_list_and_state_of_a_shims_container(bench):
     state = json.loads(runtime("state", "one", "--json").stdout)
     assert (state["ociVersion"], state["id"], state["status"], state["pid"]) == ("1.2.1", "one", "running", pid)
     assert state["annotations"] == {"org.example/key": "value"}
+    c.call("Pause")
+    assert listed()["one"]["status"] == "paused"
+    c.call("Resume")
+    assert listed()["one"]["status"] == "running"
     assert (state["namespace"], state["group"], state["sandbox"]) == ("component", "one", False)
     assert listed("--namespace", "component").keys() == {"one"}
     assert listed("--namespace", "another") == {}

@@ -12,6 +12,7 @@ import pytest
 import bench as benches
 from bench import exec_spec, spec
 from machine import BINARIES, PROGRAMS, is_zombie
+from trees import remove_tree
 from ttrpc import TASK, RpcError, Task
 from waiting import until
 
@@ -42,7 +43,7 @@ def delete(bench, name="one"):
 
 
 def remove(path):
-    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    remove_tree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @pytest.mark.parametrize("missing", ["config.json", "log", "address", "rootfs", "config.json log address rootfs"])

@@ -1,13 +1,13 @@
 """tests/support/sysfault does exactly what it is asked for: other tests believe it."""
 
 import os
-import shutil
 import signal
 
 import pytest
 
 from faults import SYSFAULT, sysfault
 from machine import run
+from trees import remove_tree
 from waiting import until
 
 MKDIR = ["mkdir", "mkdirat"]
@@ -82,7 +82,7 @@ def test_goes_on_in_the_background(tmp_path):
     text = until(lambda: report.path.exists() and report.path.read_text(), what="the report comes")
     assert "hit=2 call=mkdir" in text
     assert names(tmp_path) == ["a", "gate"]
-    shutil.rmtree(report.path.parent)
+    remove_tree(report.path.parent)
 
 
 def test_says_what_it_cannot_do():

@@ -1,13 +1,13 @@
 """A machine with a kernel of its own: cgroup v2 with every controller, AppArmor, quotas."""
 
 import pathlib
-import shutil
 import tempfile
 
 import pytest
 
 from installed import GREETING, package
 from machine import SOURCE, run
+from trees import remove_tree
 from waiting import until
 
 pytestmark = pytest.mark.submission(
@@ -33,7 +33,7 @@ class Vm:
 
     def close(self):
         self.script("stop")
-        shutil.rmtree(self.directory)
+        remove_tree(self.directory)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import tomllib
+
+from trees import remove_tree
 
 ROOT = pathlib.Path(__file__).parents[3]
 CACHE = pathlib.Path(os.environ.get("REAPER_CI_STATE", "/var/lib/reaper-ci")) / "containerd"
@@ -139,7 +140,8 @@ def census(tree, times=True, skip=()):
 
 
 def remove(tree):
-    shutil.rmtree(tree, ignore_errors=True)
+    if os.path.lexists(tree):
+        remove_tree(tree)
 
 
 def new_tree():
