@@ -253,6 +253,12 @@ static void on_message(struct run *run, const struct init_message *msg, int *fd)
 	case INIT_NOTE:
 		run->note(msg->err.text);
 		return;
+	case INIT_LISTENER: /* its seccomp filter asks an agent, and waits for one */
+		(void)err_setf(failure, ERR_UNIMPLEMENTED, ENOSYS,
+			"linux.seccomp: SCMP_ACT_NOTIFY: the agent at listenerPath is told by the "
+			"shim, not by run");
+		give_up(run);
+		return;
 	default:
 		(void)err_setf(failure, ERR_INTERNAL, EBADMSG, "unknown message from init");
 		give_up(run);

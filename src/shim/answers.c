@@ -173,8 +173,29 @@ void answer_stats(struct ttrpc_call *call, struct stats *stats)
 	stats->data = NULL;
 }
 
+void answer_keep_rootfs(struct container *c, Types__Mount **mounts, size_t n)
+{
+	Containerd__Events__TaskCreate kept = CONTAINERD__EVENTS__TASK_CREATE__INIT;
+
+	kept.rootfs = mounts;
+	kept.n_rootfs = n;
+	c->rootfs_len = containerd__events__task_create__get_packed_size(&kept);
+	c->rootfs = c->rootfs_len > 0 ? malloc(c->rootfs_len) : NULL;
+	if (c->rootfs)
+		(void)containerd__events__task_create__pack(&kept, c->rootfs);
+}
+
+/* The kept mounts, to be freed as a message; NULL: none. */
+static Containerd__Events__TaskCreate *take_rootfs(struct container *c)
+{
+	_cleanup_free_ uint8_t *packed = TAKE_PTR(c->rootfs);
+
+	return packed ? containerd__events__task_create__unpack(NULL, c->rootfs_len, packed) : NULL;
+}
+
 static void task_created(struct container *c)
 {
+	Containerd__Events__TaskCreate *kept = take_rootfs(c);
 	Containerd__Events__TaskIO io = CONTAINERD__EVENTS__TASK_IO__INIT;
 	Containerd__Events__TaskCreate event = CONTAINERD__EVENTS__TASK_CREATE__INIT;
 	Task__CreateTaskResponse response = TASK__CREATE_TASK_RESPONSE__INIT;
@@ -187,7 +208,12 @@ static void task_created(struct container *c)
 	event.bundle = c->bundle;
 	event.io = &io;
 	event.pid = c->init.pid;
+	if (kept) {
+		event.rootfs = kept->rootfs;
+		event.n_rootfs = kept->n_rootfs;
+	}
 	events_publish(c->shim->events, "/tasks/create", &event.base);
+	containerd__events__task_create__free_unpacked(kept, NULL);
 	response.pid = c->init.pid;
 	waiters_reply(&c->init.starters, &response.base);
 }

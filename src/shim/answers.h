@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proto/google/protobuf/timestamp.pb-c.h"
+#include "proto/types.pb-c.h"
 #include "shim/container.h"
 #include "shim/process.h"
 #include "stats/stats.h"
@@ -30,6 +31,12 @@ Google__Protobuf__Timestamp answer_timestamp(const struct timespec *ts);
 
 /* Answers with an error, and logs it. */
 void answer_error(struct ttrpc_call *call, const struct err *err);
+
+/*
+ * Keeps the mounts of a Create for the event that says it is done: subscribers are told what
+ * containerd asked for, although nothing of it is mounted. Without memory the event has none.
+ */
+void answer_keep_rootfs(struct container *c, Types__Mount **mounts, size_t n);
 
 void answer_state(struct ttrpc_call *call, const struct process *p);
 void answer_empty(struct ttrpc_call *call);

@@ -54,6 +54,7 @@ struct container *container_free(struct container *c)
 	free(c->id);
 	free(c->bundle);
 	free(c->group);
+	free(c->rootfs);
 	free(c->view);
 	(void)strv_free(c->swept);
 	free(c->unit);

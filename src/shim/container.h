@@ -22,8 +22,10 @@ struct container {
 	struct shim *shim;
 	const struct audience *audience; /* answers.h */
 	char *id, *bundle, *group;
-	char **swept; /* volumes that are not to stay in that group */
-	char *view;   /* key of the group whose view it gets; NULL: none, a sandbox */
+	char **swept;    /* volumes that are not to stay in that group */
+	char *view;      /* key of the group whose view it gets; NULL: none, a sandbox */
+	uint8_t *rootfs; /* the mounts that Create named, packed, until its event is out */
+	size_t rootfs_len;
 	enum oci_container_type type;
 	bool pidns_own; /* its first process is pid 1 of a pid namespace: its end is everybody's */
 	bool pidns_joined; /* it lives in another container's pid namespace */

@@ -75,6 +75,8 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 		r = container_create(shim, &create, call, &c, &err);
 	if (r < 0)
 		answer_error(call, &err);
+	else
+		answer_keep_rootfs(c, request->rootfs, request->n_rootfs);
 	shim_reconsider(shim, false);
 }
 

@@ -98,6 +98,16 @@ def test_run_ends_what_the_workload_leaves_behind(bench):
         assert not os.path.exists(cgroup)
 
 
+def test_run_has_no_agent_for_a_seccomp_profile(bench):
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(bench.directory / "agent"),
+               "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}  # fmt: skip
+    bundle = bench.make_bundle("one", spec("/bin/true", linux={**spec("x")["linux"], "seccomp": profile}))
+    result = runtime("run", bundle, env=bench.environment())
+    assert result.returncode == 128
+    assert result.stderr == ("reaper-runtime: linux.seccomp: SCMP_ACT_NOTIFY: the agent at listenerPath is told by the "
+                             "shim, not by run\n")  # fmt: skip
+
+
 def test_run_with_a_terminal(bench):
     """The caller's terminal is the workload's: size, input, raw mode; and it is set back."""
     bundle = shell(bench, "stty size; read line; echo got $line; exit 5", process={"terminal": True})

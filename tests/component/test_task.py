@@ -49,6 +49,7 @@ def test_life_of_a_task(bench, version):
     topics = [t for t, _ in bench.events.all()]
     assert topics == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
     create, start, exited, delete = [e for _, e in bench.events.all()]
+    assert create.rootfs == [], "none was given"
     assert (create.container_id, create.bundle, create.pid) == ("one", str(c.bundle), pid)
     assert (start.container_id, start.pid) == ("one", pid)
     assert (exited.container_id, exited.id, exited.pid, exited.exit_status) == ("one", "one", pid, 7)
@@ -530,3 +531,18 @@ def test_state_of_unknown_ids(bench):
     assert raised.value.code in (NOT_FOUND, INVALID)
     assert len(raised.value.message) < 4096
     c.end(delete=False)
+
+
+def test_the_create_event_has_the_mounts_that_were_asked_for(bench):
+    """A subscriber sees containerd's request, as behind its own shim; nothing of it is mounted."""
+    c = bench.container("/bin/true")
+    mounts = [{"type": "overlay", "source": "overlay", "options": ["lowerdir=/a:/b", "ro"]},
+              {"type": "bind", "source": "/no/such/place", "target": "/data"}]  # fmt: skip
+    pid = c.create(rootfs=mounts)
+    event = bench.events.wait("/tasks/create", container_id="one")
+    assert [(m.type, m.source, m.target, list(m.options)) for m in event.rootfs] == [
+        ("overlay", "overlay", "", ["lowerdir=/a:/b", "ro"]), ("bind", "/no/such/place", "/data", [])]  # fmt: skip
+    assert (event.pid, event.checkpoint) == (pid, "")
+    c.call("Start")
+    c.call("Wait")
+    c.end()
