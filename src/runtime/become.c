@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
@@ -17,10 +18,12 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "confine/landlock.h"
 #include "confine/lsm.h"
 #include "confine/sched.h"
 #include "runtime/command.h"
 #include "runtime/init_state.h"
+#include "runtime/namespaces.h"
 
 /* ---- still root ---- */
 
@@ -297,6 +300,28 @@ static int step_command(struct init *in, struct err *err)
 	return r;
 }
 
+/*
+ * The host's processes and abstract sockets stay out of reach for who shares these namespaces with
+ * them; whoever may trace or administer has them anyway. A parent that can be seen is the shim.
+ */
+static int step_landlock(struct init *in, struct err *err)
+{
+	uint64_t caps = in->plan.caps.bounding | in->plan.caps.permitted;
+	uint64_t admin = 1ULL << CAP_SYS_ADMIN, trace = 1ULL << CAP_SYS_PTRACE;
+	bool pids = getppid() != 0 && !(caps & (admin | trace));
+	bool sockets = namespaces_own_net(in->proc_fd) == in->host_net && !(caps & admin);
+	int r = pids || sockets ? confine_landlock(pids, sockets, err) : 0;
+
+	if (r == CONFINE_LANDLOCK_LESS)
+		init_note(in,
+			"this kernel's Landlock is too old to keep a pod with %s%s%s away from the "
+			"host's %s: docs/SECURITY.md",
+			pids ? "hostPID" : "", pids && sockets ? " and " : "",
+			sockets ? "hostNetwork" : "",
+			pids ? "processes and their files" : "abstract sockets");
+	return r < 0 ? r : 0;
+}
+
 static int step_bounding_set(struct init *in, struct err *err)
 {
 	return confine_caps_bound(&in->plan.caps, err);
@@ -378,6 +403,7 @@ static const struct init_step steps[] = {
 	{"labels", step_labels},
 	{"environment", step_environment},
 	{"command", step_command},
+	{"landlock", step_landlock},
 	{"bounding set", step_bounding_set},
 	{"seccomp", step_seccomp_early},
 	{"credentials", step_credentials},

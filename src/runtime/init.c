@@ -100,7 +100,10 @@ static int step_guard(struct init *in, struct err *err)
 	if (fd_cloexec_from(3) < 0)
 		return err_sysf(err, errno, "marking descriptors close-on-exec");
 	in->proc_fd = confine_open_proc(err);
-	return in->proc_fd < 0 ? in->proc_fd : 0;
+	if (in->proc_fd < 0)
+		return in->proc_fd;
+	in->host_net = namespaces_own_net(in->proc_fd);
+	return 0;
 }
 
 /* The first thing: what follows is charged to the container. */

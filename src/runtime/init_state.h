@@ -14,7 +14,8 @@ struct init {
 	const struct init_args *args;
 	char *const *env; /* the runtime's own */
 	int control;
-	int proc_fd; /* the host's /proc: "self" works in it from every namespace */
+	uint64_t host_net; /* inode of the network namespace in which the shim is */
+	int proc_fd;       /* the host's /proc: "self" works in it from every namespace */
 	struct loaded loaded;
 	struct plan plan;
 	struct mount_share share;

@@ -14,6 +14,13 @@
 #include "base/file.h"
 #include "base/str.h"
 
+uint64_t namespaces_own_net(int proc_fd)
+{
+	struct stat st;
+
+	return fstatat(proc_fd, "self/ns/net", &st, 0) < 0 ? 0 : st.st_ino;
+}
+
 void namespaces_done(struct namespaces *ns)
 {
 	if (!ns)

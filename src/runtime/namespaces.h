@@ -23,6 +23,10 @@ int namespaces_open(
 	const struct plan *plan, int proc_fd, struct namespaces *ret_ns, struct err *err);
 void namespaces_done(struct namespaces *ns);
 
+/* The inode of the caller's network namespace; 0 if it cannot be told. `proc_fd`: a procfs where
+ * "self" is the caller. */
+uint64_t namespaces_own_net(int proc_fd);
+
 /* Joins and makes them. */
 int namespaces_enter(const struct plan *plan, const struct namespaces *ns, struct err *err);
 

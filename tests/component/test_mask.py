@@ -25,7 +25,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src/mount/mask_rules.c"
 @pytest.fixture
 def place():
     """A directory of the host's root file system."""
-    path = pathlib.Path("/usr/local/lib/reaper-test")
+    path = pathlib.Path("/usr/local/lib/reaper-mask-test")
     path.mkdir()
     yield path
     subprocess.run(["rm", "-r", "--one-file-system", path], check=True)
