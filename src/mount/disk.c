@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "mount/disk_quota.h"
 #include "mount/mountinfo.h"
 #include "mount/overlay.h"
 
@@ -92,6 +93,7 @@ static int remove_tree(int base, const char *name)
 	if (fstat(top, &st) < 0)
 		return -errno;
 	r.dev = st.st_dev;
+	disk_quota_clear(top);
 	do { /* again for what was moved up */
 		before = r.moved;
 		result = remove_content(&r, top, 0);
@@ -243,29 +245,51 @@ static int bind_store(const char *path, const char *base_dir, struct err *err)
 	return err_sysf(err, errno, "%s", base_dir);
 }
 
-int disk_store_mount(const char *upper_base, const char *name, const char *dir,
-	const char *base_dir, bool keep, int proc_fd, struct err *err)
+/* What one group may write, where the file system can be told. */
+static int limit(int base, const struct mount_group_spec *spec, struct err *err)
+{
+	_cleanup_close_ int dir =
+		openat(base, spec->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t inodes = spec->inodes ? spec->inodes : overlay_default_inodes(spec->size_bytes);
+	int r;
+
+	if (dir < 0)
+		return err_sysf(err, errno, "%s/%s", spec->upper_base, spec->name);
+	r = disk_quota_set(base, dir, spec->size_bytes, inodes, err);
+	if (r != -EOPNOTSUPP)
+		return r;
+	if (spec->most_bytes == 0)
+		return 0;
+	return err_setf(err, ERR_PRECONDITION, EOPNOTSUPP,
+		"annotation reaper.runtime/upper-size: the file system on %s has no project quotas "
+		"(mount option prjquota), so that one group cannot have a limit: remove it",
+		spec->upper_base);
+}
+
+int disk_store_mount(const struct mount_group_spec *spec, int proc_fd, struct err *err)
 {
 	_cleanup_free_ char *now = NULL, *path = NULL, *boot = NULL;
-	_cleanup_close_ int base = open_base(upper_base, proc_fd, err);
+	_cleanup_close_ int base = open_base(spec->upper_base, proc_fd, err);
 	int r;
 
 	if (base < 0)
 		return base;
-	r = boot_line(proc_fd, keep, &now, err);
+	r = boot_line(proc_fd, spec->upper_keep, &now, err);
 	if (r < 0)
 		return r;
 	clean(base, now);
-	if (str_printf(&path, "%s/%s", upper_base, name) < 0 ||
-		str_printf(&boot, "%s/" BOOT_NAME, name) < 0)
-		return err_sysf(err, ENOMEM, "%s", upper_base);
-	r = make_dir(base, name, now, keep);
+	if (str_printf(&path, "%s/%s", spec->upper_base, spec->name) < 0 ||
+		str_printf(&boot, "%s/" BOOT_NAME, spec->name) < 0)
+		return err_sysf(err, ENOMEM, "%s", spec->upper_base);
+	r = make_dir(base, spec->name, now, spec->upper_keep);
 	if (r < 0)
 		return err_sysf(err, -r, "%s", path);
-	r = file_replace_at(base, boot, now, strlen(now), 0600, err);
+	r = limit(base, spec, err);
 	if (r == 0)
-		r = note_path(dir, path, err);
-	return r < 0 ? r : bind_store(path, base_dir, err);
+		r = file_replace_at(base, boot, now, strlen(now), 0600, err);
+	if (r == 0)
+		r = note_path(spec->dir, path, err);
+	return r < 0 ? r : bind_store(path, spec->base_dir, err);
 }
 
 int disk_store_drop(const char *dir, bool in_use, struct err *err)

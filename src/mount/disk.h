@@ -13,15 +13,17 @@
 
 #include <stdbool.h>
 #include "base/err.h"
+#include "mount/group.h"
 
 /*
- * Makes UPPER_BASE/name, bound onto `base_dir`, and tells so in `dir`/disk. `keep`: what was
- * written over `/` in an earlier boot is there again. ERR_PRECONDITION with the file system's name
- * for one that cannot hold an upper layer, for a directory that others may write, and for one that
- * is no mount point. `proc_fd`: a procfs where "self" is the caller. Under the groups' lock.
+ * Makes UPPER_BASE/KEY, bound onto the group's BASE_DIR, and tells so in DIR/disk. With project
+ * quotas it has the spec's limits; without them the file system's size is the limit of all, and a
+ * spec that must have a limit of its own (most_bytes) is refused. ERR_PRECONDITION with the file
+ * system's name for one that cannot hold an upper layer, for a directory that others may write,
+ * and for one that is no mount point. `proc_fd`: a procfs where "self" is the caller. Under the
+ * groups' lock.
  */
-int disk_store_mount(const char *upper_base, const char *name, const char *dir,
-	const char *base_dir, bool keep, int proc_fd, struct err *err);
+int disk_store_mount(const struct mount_group_spec *spec, int proc_fd, struct err *err);
 
 /*
  * After the unmount of BASE_DIR: removes what `dir`/disk names, with everything in it, or, if

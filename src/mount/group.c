@@ -95,8 +95,7 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	if (mountinfo_is_point(proc_fd, spec->base_dir))
 		drop_store(spec->base_dir);
 	if (spec->upper_base)
-		r = disk_store_mount(spec->upper_base, spec->name, spec->dir, spec->base_dir,
-			spec->upper_keep, proc_fd, err);
+		r = disk_store_mount(spec, proc_fd, err);
 	else
 		r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
 	if (r < 0)

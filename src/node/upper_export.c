@@ -176,13 +176,16 @@ static int put_symlink(struct upper_export *x, const struct upper_entry *e, stru
 {
 	char target[TARGET_MAX + 1];
 	ssize_t n = readlinkat(e->dir, e->name, target, TARGET_MAX);
+	int r;
 
 	if (n < 0)
 		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
 	target[n] = '\0';
 	t->type = '2';
 	t->link = target;
-	return tar_put_header(x->out, t);
+	r = tar_put_header(x->out, t);
+	t->link = NULL;
+	return r;
 }
 
 /* A file of no bytes that says something about others. */

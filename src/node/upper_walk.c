@@ -109,11 +109,11 @@ int upper_open_file(int dir, const char *name)
 
 static bool is_opaque(int dir, const char *name)
 {
-	_cleanup_free_ char *value = NULL;
-	size_t len;
+	_cleanup_free_ char *path = NULL;
+	char value = 0;
 
-	return upper_get_xattr(dir, name, "trusted.overlay.opaque", &value, &len) == 0 &&
-	       len == 1 && value[0] == 'y';
+	return xattr_path(dir, name, &path) == 0 &&
+	       lgetxattr(path, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
 /* As if the name of a whiteout had its prefix. */

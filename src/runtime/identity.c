@@ -128,32 +128,45 @@ int identity_write(int bundle_fd, const struct identity *who, struct err *err)
 	return file_replace_at(bundle_fd, IDENTITY_FILE, text, len, 0600, err);
 }
 
+/* 1, 0 if something is missing, or -errno. */
+static int get_members(const struct json_ref *root, struct identity *who, struct err *err)
+{
+	int r = json_get_str(root, "name", &who->name, err);
+
+	if (r == 1)
+		r = json_get_u32(root, "uid", &who->uid, err);
+	if (r == 1)
+		r = json_get_u32(root, "gid", &who->gid, err);
+	if (r == 1)
+		r = json_get_str(root, "home", &who->home, err);
+	if (r == 1)
+		r = json_get_str(root, "shell", &who->shell, err);
+	if (r == 1)
+		r = json_get_u32v(
+			root, "groups", IDENTITY_GROUPS_MAX, &who->groups, &who->n_groups, err);
+	return r;
+}
+
 int identity_read(int bundle_fd, struct identity *ret_who, struct err *err)
 {
-	_cleanup_(identity_done) struct identity who = IDENTITY_INIT;
+	struct identity who = IDENTITY_INIT;
 	_cleanup_json_ struct json_ref root = {.value = NULL};
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r = file_read_at(bundle_fd, IDENTITY_FILE, FILE_MAX, &text, &len, err);
 
-	if (r < 0)
-		return r;
-	r = json_parse(text, len, IDENTITY_FILE, &root, err);
-	if (r < 0)
-		return r;
-	if ((r = json_get_str(&root, "name", &who.name, err)) == 1 &&
-		(r = json_get_u32(&root, "uid", &who.uid, err)) == 1 &&
-		(r = json_get_u32(&root, "gid", &who.gid, err)) == 1 &&
-		(r = json_get_str(&root, "home", &who.home, err)) == 1 &&
-		(r = json_get_str(&root, "shell", &who.shell, err)) == 1)
-		r = json_get_u32v(
-			&root, "groups", IDENTITY_GROUPS_MAX, &who.groups, &who.n_groups, err);
-	if (r < 0)
-		return r;
 	if (r == 0)
-		return err_setf(err, ERR_INVALID, EINVAL, IDENTITY_FILE ": a member is missing");
+		r = json_parse(text, len, IDENTITY_FILE, &root, err);
+	if (r < 0)
+		return r;
+	r = get_members(&root, &who, err);
+	if (r == 0)
+		r = err_setf(err, ERR_INVALID, EINVAL, IDENTITY_FILE ": a member is missing");
+	if (r < 0) {
+		identity_done(&who);
+		return r;
+	}
 	*ret_who = who;
-	who = (struct identity)IDENTITY_INIT;
 	return 0;
 }
 

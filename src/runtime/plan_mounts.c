@@ -551,10 +551,6 @@ static int plan_upper_size(const struct plan_input *in, struct plan *plan, struc
 				 !store_group_is_of_pod(in->group->key);
 	if (asked == 0)
 		return 0;
-	if (in->settings->upper_base)
-		return err_setf(err, ERR_UNIMPLEMENTED, EOPNOTSUPP,
-			"annotation reaper.runtime/upper-size: not where REAPER_UPPER_BASE puts "
-			"writes on a disk: remove it");
 	if (in->group->scope == STORE_GROUP_NODE && !in->group->name)
 		return err_setf(err, ERR_PERMISSION, EPERM,
 			"annotation reaper.runtime/upper-size: this pod writes where all pods of "

@@ -139,3 +139,11 @@ def test_what_cannot_hold_uppers_is_refused_by_name(bench, disk):
     bench.settings["REAPER_UPPER_BASE"] = str(disk / "merged")
     assert "overlay cannot hold the upper layer of an overlay" in refusal(bench)
     subprocess.run(["umount", disk / "merged"], check=True)
+
+
+def test_a_limit_of_its_own_needs_project_quotas(bench, disk):
+    """The file system here has none: tests/vm has one."""
+    bench.settings.update(REAPER_OVERLAY_ISOLATION="pod")
+    with pytest.raises(RpcError, match="has no project quotas"):
+        said(bench, "true", name="a", annotations={"reaper.runtime/upper-size": "2M"})
+    assert said(bench, "echo in", name="b") == "in\n"

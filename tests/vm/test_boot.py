@@ -1,39 +1,15 @@
 """A machine with a kernel of its own: cgroup v2 with every controller, AppArmor, quotas."""
 
-import pathlib
-import tempfile
-
 import pytest
 
+from emulator import Vm
 from installed import GREETING, package
 from machine import SOURCE, run
-from trees import remove_tree
 from waiting import until
 
 pytestmark = pytest.mark.submission(
     "the only machine with all of cgroup v2 and with SSH; five minutes, most of it emulation"
 )
-
-
-class Vm:
-    def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="reaper-vm-"))
-        try:
-            self.script("start", timeout=1800)
-        except BaseException:
-            self.close()
-            raise
-
-    def script(self, command, *arguments, **options):
-        options.setdefault("timeout", 600)
-        return run([SOURCE / "ci" / "vm.sh", command, self.directory, *arguments], **options)
-
-    def sh(self, text, **options):
-        return self.script("ssh", text, **options)
-
-    def close(self):
-        self.script("stop")
-        remove_tree(self.directory)
 
 
 @pytest.fixture
