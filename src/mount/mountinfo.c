@@ -211,79 +211,162 @@ int mountinfo_read(int dirfd, const char *path, struct mountinfo *ret_table, str
 	return mountinfo_parse(text ? text : "", ret_table, err);
 }
 
-/* The mount that is on top at the point of entries[i]: one mounted over another at the same point
- * has the covered one as its parent. */
-static size_t topmost(const struct mountinfo *t, size_t i)
+/* ---- what can be reached ---- */
+
+/* The entries by parent and mount point: a node with many pods has thousands. */
+struct by_place {
+	const struct mountinfo_entry **v;
+	size_t n;
+};
+
+static int compare_place(const struct mountinfo_entry *e, int parent, const char *point, size_t len)
 {
-	for (size_t j = 0; j < t->n; j++) {
-		if (j != i && t->entries[j].parent == t->entries[i].id &&
-			str_eq(t->entries[j].point, t->entries[i].point)) {
-			i = j;
-			j = (size_t)-1; /* from the start: ids are reused, order means nothing */
+	int r;
+
+	if (e->parent != parent)
+		return e->parent < parent ? -1 : 1;
+	r = strncmp(e->point, point, len);
+	return r != 0 ? r : e->point[len] != '\0';
+}
+
+static int sort_places(const void *a, const void *b)
+{
+	const struct mountinfo_entry *l = *(const struct mountinfo_entry *const *)a;
+	const struct mountinfo_entry *r = *(const struct mountinfo_entry *const *)b;
+
+	return compare_place(l, r->parent, r->point, strlen(r->point));
+}
+
+/* The first that is not before this place: index->n if there is none. */
+static size_t lower_bound(const struct by_place *index, int parent, const char *point, size_t len)
+{
+	size_t low = 0, high = index->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_place(index->v[middle], parent, point, len) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct mountinfo_entry *find_place(
+	const struct by_place *index, int parent, const char *point, size_t len)
+{
+	size_t at = lower_bound(index, parent, point, len);
+
+	return at < index->n && compare_place(index->v[at], parent, point, len) == 0 ? index->v[at]
+										     : NULL;
+}
+
+static int make_index(const struct mountinfo *t, struct by_place *ret)
+{
+	ret->v = calloc(t->n + 1, sizeof(*ret->v));
+	if (!ret->v)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n; i++)
+		ret->v[i] = &t->entries[i];
+	ret->n = t->n;
+	if (t->n > 0)
+		qsort(ret->v, t->n, sizeof(*ret->v), sort_places);
+	return 0;
+}
+
+/* The mount that is on top at the point of `e`: one mounted over another at the same point has the
+ * covered one as its parent. A root may be its own parent. */
+static const struct mountinfo_entry *topmost(
+	const struct by_place *index, const struct mountinfo_entry *e)
+{
+	size_t len = strlen(e->point);
+	size_t at = lower_bound(index, e->id, e->point, len);
+
+	while (at < index->n && compare_place(index->v[at], e->id, e->point, len) == 0) {
+		if (index->v[at] == e) {
+			at++;
+			continue;
 		}
+		e = index->v[at];
+		at = lower_bound(index, e->id, e->point, len);
 	}
-	return i;
+	return e;
 }
 
-static bool has_parent(const struct mountinfo *t, size_t i)
+/* The namespace's root: its parent is not in the table. */
+static const struct mountinfo_entry *find_root(const struct mountinfo *t)
 {
-	for (size_t j = 0; j < t->n; j++) {
-		if (j != i && t->entries[j].id == t->entries[i].parent)
+	for (size_t i = 0; i < t->n; i++) {
+		bool has_parent = false;
+
+		for (size_t j = 0; j < t->n && !has_parent; j++)
+			has_parent = j != i && t->entries[j].id == t->entries[i].parent;
+		if (!has_parent)
+			return &t->entries[i];
+	}
+	return NULL;
+}
+
+/* Whether a sibling is mounted above the point of `e`, so that no walk gets there. */
+static bool below_sibling(const struct by_place *index, const struct mountinfo_entry *e)
+{
+	for (size_t len = strlen(e->point); len > 1; len--) {
+		const struct mountinfo_entry *s;
+
+		if (e->point[len - 1] != '/')
+			continue;
+		s = find_place(index, e->parent, e->point, len - 1);
+		if (s && s->id != e->parent)
 			return true;
 	}
 	return false;
 }
 
-/* Whether a sibling is mounted above the point of entries[i], so that no walk gets there. */
-static bool below_sibling(const struct mountinfo *t, size_t i)
+/* Breadth first from the root: `order` grows while it is walked. */
+static size_t walk(
+	const struct mountinfo *t, const struct by_place *index, bool *kept, size_t *order)
 {
-	const struct mountinfo_entry *e = &t->entries[i];
-
-	for (size_t j = 0; j < t->n; j++) {
-		const struct mountinfo_entry *s = &t->entries[j];
-		size_t len = strlen(s->point);
-
-		if (j != i && s->parent == e->parent && s->id != e->parent &&
-			strlen(e->point) > len && strncmp(e->point, s->point, len) == 0 &&
-			e->point[len] == '/')
-			return true;
-	}
-	return false;
-}
-
-int mountinfo_keep_visible(struct mountinfo *t, struct err *err)
-{
-	_cleanup_free_ size_t *order = calloc(t->n + 1, sizeof(*order));
-	_cleanup_free_ bool *kept = calloc(t->n + 1, sizeof(*kept));
-	struct mountinfo_entry *sorted;
+	const struct mountinfo_entry *root = find_root(t);
 	size_t n = 0;
 
-	sorted = calloc(t->n + 1, sizeof(*sorted));
-	if (!order || !kept || !sorted) {
-		free(sorted);
-		return err_sysf(err, ENOMEM, "mount table");
-	}
-	for (size_t i = 0; i < t->n && n == 0; i++) {
-		if (!has_parent(t, i)) {
-			order[n++] = topmost(t, i);
-			kept[order[0]] = true;
-		}
-	}
-	/* breadth first: `order` grows while it is walked */
+	if (!root)
+		return 0;
+	order[n] = (size_t)(topmost(index, root) - t->entries);
+	kept[order[n++]] = true;
 	for (size_t at = 0; at < n; at++) {
-		for (size_t j = 0; j < t->n; j++) {
+		int id = t->entries[order[at]].id;
+
+		for (size_t i = lower_bound(index, id, "", 0);
+			i < index->n && index->v[i]->parent == id; i++) {
 			size_t top;
 
-			if (kept[j] || t->entries[j].parent != t->entries[order[at]].id ||
-				below_sibling(t, j))
+			if (kept[index->v[i] - t->entries] || below_sibling(index, index->v[i]))
 				continue;
-			top = topmost(t, j);
+			top = (size_t)(topmost(index, index->v[i]) - t->entries);
 			if (kept[top])
 				continue;
 			kept[top] = true;
 			order[n++] = top;
 		}
 	}
+	return n;
+}
+
+int mountinfo_keep_visible(struct mountinfo *t, struct err *err)
+{
+	_cleanup_free_ size_t *order = calloc(t->n + 1, sizeof(*order));
+	_cleanup_free_ bool *kept = calloc(t->n + 1, sizeof(*kept));
+	struct mountinfo_entry *sorted = calloc(t->n + 1, sizeof(*sorted));
+	struct by_place index = {.n = 0};
+	size_t n;
+
+	if (!order || !kept || !sorted || make_index(t, &index) < 0) {
+		free(sorted);
+		return err_sysf(err, ENOMEM, "mount table");
+	}
+	n = walk(t, &index, kept, order);
+	free(index.v);
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = t->entries[order[i]];
 	for (size_t i = 0; i < t->n; i++) {

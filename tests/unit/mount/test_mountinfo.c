@@ -1,7 +1,10 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include "base/str.h"
 #include "mount/mountinfo.h"
+#include "mount/submounts.h"
 
 static struct mountinfo parsed(const char *text)
 {
@@ -60,4 +63,83 @@ Test(mount_mountinfo, covered_mounts_are_left_out_with_all_below_them)
 	for (size_t i = 0; i < t.n; i++)
 		cr_assert(t.entries[i].id != 31 && t.entries[i].id != 50);
 	mountinfo_done(&t);
+}
+
+/* What a path walk does, one component after the other: the mount in which the walk to `point`
+ * ends. */
+static const struct mountinfo_entry *walk_to(const struct mountinfo *t, const char *point)
+{
+	const struct mountinfo_entry *at = NULL;
+	char path[64];
+
+	for (size_t i = 0; i < t->n && !at; i++) {
+		if (t->entries[i].parent == 1)
+			at = &t->entries[i];
+	}
+	for (size_t len = 1; at && len <= strlen(point); len++) {
+		bool crossed = true;
+
+		if (len != 1 && point[len] != '/' && point[len] != '\0')
+			continue;
+		(void)snprintf(path, sizeof(path), "%.*s", (int)len, point);
+		while (crossed) {
+			crossed = false;
+			for (size_t i = 0; i < t->n && !crossed; i++) {
+				crossed = t->entries[i].parent == at->id &&
+					  str_eq(t->entries[i].point, path);
+				if (crossed)
+					at = &t->entries[i];
+			}
+		}
+	}
+	return at;
+}
+
+/* A table that a kernel could have: a mount's point lies in its parent, and a parent has one at a
+ * point. */
+static void random_table(char *text, size_t size)
+{
+	static const char *const points[] = {"/", "/a", "/a/b", "/a/b/c", "/ab", "/a/bc", "/d"};
+	const char *of[16] = {[0] = "/"};
+	int n = 1;
+
+	(void)snprintf(text, size, "10 1 0:1 / / rw - x x x\n");
+	for (int tries = 0; tries < 12; tries++) {
+		int parent = (int)(random() % n);
+		const char *point = points[(size_t)random() % 7];
+		char line[128];
+
+		(void)snprintf(line, sizeof(line), " %d 0:1 / %s rw", 10 + parent, point);
+		if (!submount_is_below(point, of[parent]) || strstr(text, line))
+			continue;
+		(void)snprintf(line, sizeof(line), "%d %d 0:1 / %s rw - x x x\n", 10 + n,
+			10 + parent, point);
+		memcpy(text + strlen(text), line, strlen(line) + 1);
+		of[n++] = point;
+	}
+}
+
+Test(mount_mountinfo, a_mount_is_visible_if_a_walk_ends_in_it)
+{
+	srandom(7);
+	for (int round = 0; round < 2000; round++) {
+		struct mountinfo all, kept;
+		struct err err = ERR_INIT;
+		char text[2048];
+
+		random_table(text, sizeof(text));
+		all = parsed(text);
+		kept = parsed(text);
+		cr_assert_eq(mountinfo_keep_visible(&kept, &err), 0);
+		for (size_t i = 0; i < all.n; i++) {
+			bool found = false;
+			bool visible = walk_to(&all, all.entries[i].point) == &all.entries[i];
+
+			for (size_t j = 0; j < kept.n; j++)
+				found |= kept.entries[j].id == all.entries[i].id;
+			cr_expect_eq(found, visible, "%d in\n%s", all.entries[i].id, text);
+		}
+		mountinfo_done(&all);
+		mountinfo_done(&kept);
+	}
 }
