@@ -25,7 +25,7 @@ cd "$root"
 
 all_tiers="unit component containerd merge node kube vm conformance"
 # seconds on two cores
-declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=420 [node]=720 [kube]=720 [vm]=480 [conformance]=120)
+declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=540 [node]=720 [kube]=720 [vm]=480 [conformance]=120)
 total_budget=4200
 
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }

@@ -123,12 +123,14 @@ def test_187_a_file_that_k0s_does_not_manage_is_the_users(tree):
     ctl.must("undo", "removed")
 
 
-def test_188_nodeadm_is_warned_of(tree):
+@pytest.mark.parametrize("trace, word", [("etc/eks/nodeadm", "NodeConfig"), pytest.param("opt/azure/containers", "AKS", marks=full),
+                                         pytest.param("home/kubernetes/kube-env", "GKE", marks=full)])  # fmt: skip
+def test_188_who_writes_the_file_anew_is_warned_of(tree, trace, word):
     write(tree / "etc/containerd/config.toml", corpus(STOCK[1:]))
-    (tree / "etc/eks/nodeadm").mkdir(parents=True)
+    (tree / trace).mkdir(parents=True)
     ctl = Ctl(tree, "1.7")
     assert ctl("apply", "--strict")[1]["reason"] == "E_STRICT"
-    assert any("NodeConfig" in n for n in ctl.must("apply", "changed")["notes"])
+    assert any(word in n for n in ctl.must("apply", "changed")["notes"])
 
 
 @pytest.mark.parametrize("version, own", [("1.7", "eks-2"), ("2.1", "eks-3")])

@@ -43,7 +43,26 @@ def texts(tree):
     return {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
 
 
-def changed(ctl, tree, version, case, strategy):
+def is_served(tree, version, case, before):
+    """U7: a daemon that is started with the result has the runtime and its default one. Files with which
+    this machine starts no daemon at all (another snapshotter, oom_score) say nothing."""
+    found = judge.served(version, tree)
+    if found is None:
+        now = texts(tree)
+        try:
+            for name in set(now) - set(before):
+                (tree / name).unlink()
+            for name, text in before.items():
+                (tree / name).write_bytes(text)
+            assert judge.served(version, tree) is None, "a daemon came up before, and does not with the change"
+        finally:
+            for name, text in now.items():
+                (tree / name).write_bytes(text)
+        return
+    assert case.handler in found and judge.default_runtime(judge.dump(version, tree)) in found, found
+
+
+def changed(ctl, tree, version, case, strategy, start=False):
     clean = judge.census(tree)
     kept = judge.census(tree, times=False)
     before, view = texts(tree), judge.dump(version, tree)
@@ -64,6 +83,8 @@ def changed(ctl, tree, version, case, strategy):
     assert ours == judge.EXACTLY
     assert rest == judge.split(view, case.handler)[0], "the daemon sees something else changed"
 
+    if start:
+        is_served(tree, version, case, before)
     written = judge.census(tree)
     status, again = ctl("apply")
     assert (status, again["result"]) == (0, "unchanged"), again
@@ -140,7 +161,7 @@ def expected(case, version):
     return case.expect[max(keys, key=len)] if keys else None
 
 
-def check(tree, version, case):
+def check(tree, version, case, start=False):
     fill(tree, version, case)
     outcome = expected(case, version)
     ctl = Ctl(tree, version, case.args)
@@ -149,4 +170,4 @@ def check(tree, version, case):
     elif outcome in ("ok", "adopted"):
         unchanged(ctl, tree, outcome)
     else:
-        changed(ctl, tree, version, case, outcome)
+        changed(ctl, tree, version, case, outcome, start)

@@ -8,8 +8,10 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 import tomllib
 
+from cri.client import Cri, CriError
 from trees import remove_tree
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -61,12 +63,54 @@ def dump(version, tree):
     return tomllib.loads(result.stdout.decode())
 
 
+# The daemon with the tree's configuration and nothing else of this machine: state in memory, no network.
+START = """mount -t tmpfs -o mode=755 none /run && mount -t tmpfs none /opt && 
+if [ -d "$1/etc/containerd" ]; then mount --bind "$1/etc/containerd" /etc/containerd; else mount -t tmpfs none /etc/containerd; fi &&
+exec "$2" --root "$3/root" --state "$3/state" --address "$3/socket" --log-level error"""
+
+
+def served(version, tree):
+    """The runtime handlers of a daemon that was started with the tree's configuration; None if it or its
+    CRI plugin does not come up."""
+    work = pathlib.Path(tempfile.mkdtemp(prefix="reaper-daemon-", dir="/dev/shm"))
+    argv = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", START, "sh", tree, program(version), work]
+    with open(work / "log", "wb") as log:
+        daemon = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        return ask(daemon, work / "socket")
+    finally:
+        daemon.kill()
+        daemon.wait()
+        remove(work)
+
+
+def ask(daemon, socket):
+    """A socket that nobody announces: it is looked for until it is there or the daemon has ended."""
+    while daemon.poll() is None:
+        with Cri(f"unix://{socket}") as cri:
+            try:
+                return set(json.loads(cri.call("Status", deadline=20, verbose=True).info["config"])["containerd"]["runtimes"])
+            except CriError as error:
+                if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED") and "not initialized" not in error.details:
+                    return None  # the daemon serves, and the plugin is not loaded
+                time.sleep(0.05)
+    return None
+
+
 def runtimes(view):
     for name in CRI:
         plugin = view.get("plugins", {}).get(name, {})
         if "containerd" in plugin:
             return plugin["containerd"].setdefault("runtimes", {})
     raise AssertionError("no CRI plugin in the dump")
+
+
+def default_runtime(view):
+    for name in CRI:
+        plugin = view.get("plugins", {}).get(name, {})
+        if "containerd" in plugin:
+            return plugin["containerd"].get("default_runtime_name")
+    return None
 
 
 def version(text):
