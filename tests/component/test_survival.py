@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -119,6 +120,24 @@ def test_the_record_of_an_older_version_is_understood(bench):
     rewrite(c, older)
     answer, said = delete(bench)
     assert (answer.pid, answer.exit_status, said) == (pids[0], 137, "")
+    until(lambda: all(map(is_zombie, pids)))
+
+
+def test_delete_leaves_a_new_owner_of_the_pid_alone(bench):
+    """The record names a pid; a process that began at another time is not the one that had it."""
+    c, pids = running(bench)
+    kill_shim(c)
+    stranger = subprocess.Popen(["/bin/sleep", "614"], stdin=subprocess.DEVNULL)
+
+    def reused(record):
+        record["init"]["pid"] = stranger.pid
+
+    rewrite(c, reused)
+    answer, said = delete(bench)
+    assert (answer.pid, answer.exit_status, said) == (stranger.pid, 137, "")
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
     until(lambda: all(map(is_zombie, pids)))
 
 
