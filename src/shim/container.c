@@ -453,6 +453,7 @@ static int start_exec(struct container *c, struct process *p, struct err *err)
 		.out = p->stdout_path,
 		.err = p->stderr_path,
 		.terminal = p->terminal};
+	struct err why = ERR_INIT;
 	int child_fds[3], r;
 	char name[256];
 
@@ -468,6 +469,9 @@ static int start_exec(struct container *c, struct process *p, struct err *err)
 	r = spawn_exec(c, p, child_fds, err);
 	for (int i = 0; i < 3; i++)
 		fd_close(&child_fds[i]);
+	/* its logger is in nobody's cgroup: after a kill of this shim only the record knows it */
+	if (r == 0 && logger_alive(&p->io.logger) && container_record(c, &why) < 0)
+		log_warn("container %s: recording a logger: %s, continuing", c->id, why.text);
 	return r;
 }
 

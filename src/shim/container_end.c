@@ -31,16 +31,41 @@ enum {
 	SCOPE_USEC = 3000000, /* for systemd to forget an empty scope */
 };
 
+/* The logger of a process, if it has one that runs. */
+static void add_logger(struct store_record *record, const struct process *p)
+{
+	if (logger_alive(&p->io.logger) && record->n_loggers < STORE_LOGGERS_MAX)
+		record->loggers[record->n_loggers++] = (struct store_process) {
+			p->io.logger.proc.pid, p->io.logger.proc.start_ticks};
+}
+
+static int add_loggers(struct store_record *record, const struct container *c)
+{
+	size_t n = 1 + list_length(&c->execs);
+	struct list *pos;
+
+	record->loggers =
+		calloc(n < STORE_LOGGERS_MAX ? n : STORE_LOGGERS_MAX, sizeof(*record->loggers));
+	if (!record->loggers)
+		return -ENOMEM;
+	add_logger(record, &c->init);
+	list_for_each (pos, &c->execs)
+		add_logger(record, list_entry(pos, struct process, node));
+	return 0;
+}
+
 int container_record(const struct container *c, struct err *err)
 {
 	_cleanup_close_ int bundle = open(c->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_strv_ char **dirs = NULL;
+	_cleanup_free_ struct store_process *loggers = NULL;
 	struct store_record record = STORE_RECORD_INIT;
 
 	if (bundle < 0)
 		return err_sysf(err, errno, "bundle %s", c->bundle);
-	if (cgroup_to_strv(&c->cgroup, &dirs) < 0)
+	if (cgroup_to_strv(&c->cgroup, &dirs) < 0 || add_loggers(&record, c) < 0)
 		return err_sysf(err, ENOMEM, "record");
+	loggers = record.loggers;
 	record.id = c->id; /* borrowed for the call: the record is written, not kept */
 	record.ns = c->shim->ns;
 	record.group = c->group;

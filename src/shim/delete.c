@@ -23,6 +23,7 @@
 enum {
 	/* containerd kills this program after 5 s (io.containerd.timeout.shim.cleanup) */
 	BUDGET_USEC = 4000000,
+	LOGGER_USEC = 1000000, /* for loggers to end by themselves, all together */
 	KILLED = 128 + 9,
 };
 
@@ -60,6 +61,30 @@ static void kill_init(const struct shim_options *opts, const struct store_record
 		(void)err_setf(&err, ERR_DEADLINE, ETIMEDOUT, "process %d does not end, continuing",
 			record->init_pid);
 		complain(opts, &err);
+	}
+}
+
+/*
+ * Their pipes are at their end now that the workload is gone: one that is at work gets a moment to
+ * write what it has read and to go by itself, and one that does not see it is killed.
+ */
+static void end_loggers(const struct store_record *record, uint64_t deadline)
+{
+	uint64_t patience = clock_boot_usec() + LOGGER_USEC;
+
+	if (patience > deadline)
+		patience = deadline;
+	for (size_t i = 0; i < record->n_loggers; i++) {
+		_cleanup_(proc_done) struct proc logger = PROC_INIT;
+		const struct store_process *l = &record->loggers[i];
+		uint64_t now = clock_boot_usec();
+		struct pollfd p;
+
+		if (proc_open(l->pid, l->start_ticks, &logger, NULL) < 0)
+			continue; /* gone */
+		p = (struct pollfd) {.fd = logger.pidfd, .events = POLLIN};
+		if (poll(&p, 1, now < patience ? (int)((patience - now) / 1000U) : 0) == 0)
+			(void)proc_signal(&logger, SIGKILL); /* ended by itself: as good */
 	}
 }
 
@@ -180,6 +205,7 @@ int action_delete(const struct shim_options *opts)
 	kill_init(opts, &record, &cgroup, deadline);
 	if (cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
 		complain(opts, &err);
+	end_loggers(&record, deadline);
 	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
 		complain(opts, &err);

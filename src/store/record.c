@@ -44,18 +44,39 @@ static int put_time(struct json_object *o, const char *key, const struct timespe
 	return r;
 }
 
+/* NULL: no memory. */
+static struct json_object *process_object(const struct store_process *process, const char *boot_id)
+{
+	struct json_object *o = json_new_object();
+	int r = json_put_i64(o, "pid", process->pid);
+
+	r |= json_put_u64(o, "startTicks", process->start_ticks);
+	r |= json_put_str(o, "bootId", boot_id);
+	if (r < 0)
+		json_object_freep(&o);
+	return o;
+}
+
 static int put_init(struct json_object *o, const struct store_record *rec, const char *boot_id)
 {
-	struct json_object *child;
-	int r;
+	const struct store_process init = {rec->init_pid, rec->init_start_ticks};
 
 	if (rec->init_pid <= 0)
 		return 0;
-	child = json_new_object();
-	r = json_put_i64(child, "pid", rec->init_pid);
-	r |= json_put_u64(child, "startTicks", rec->init_start_ticks);
-	r |= json_put_str(child, "bootId", boot_id);
-	r |= json_put_consume(o, "init", child);
+	return json_put_consume(o, "init", process_object(&init, boot_id));
+}
+
+static int put_loggers(struct json_object *o, const struct store_record *rec, const char *boot_id)
+{
+	struct json_object *list;
+	int r = 0;
+
+	if (rec->n_loggers == 0)
+		return 0;
+	list = json_new_list();
+	for (size_t i = 0; i < rec->n_loggers && i < STORE_LOGGERS_MAX; i++)
+		r |= json_append(list, process_object(&rec->loggers[i], boot_id));
+	r |= json_put_consume(o, "loggers", list);
 	return r;
 }
 
@@ -97,6 +118,7 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 	r |= json_put_bool(o, "sandbox", record->sandbox);
 	r |= json_put_bool(o, "ownPidNamespace", record->own_pidns);
 	r |= put_init(o, record, boot_id);
+	r |= put_loggers(o, record, boot_id);
 	r |= json_put_strv(o, "cgroups", record->cgroups);
 	r |= json_put_str(o, "unit", record->unit);
 	r |= json_put_str(o, "slice", record->slice);
@@ -145,23 +167,56 @@ static bool this_boot(const char *boot_id)
 }
 
 /* The pid counts only with all that proves it is still the same process. */
-static void get_init(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+static bool get_process(
+	struct reading *rd, const struct json_ref *o, struct store_process *ret_process)
 {
 	_cleanup_free_ char *boot_id = NULL;
-	struct json_ref init;
 	int64_t pid = 0;
 	uint64_t ticks = 0;
 
-	if (!note(rd, json_get_object(o, "init", &init, &rd->now)))
-		return;
-	if (!note(rd, json_get_i64(&init, "pid", 1, INT32_MAX, &pid, &rd->now)) ||
-		!note(rd, json_get_u64(&init, "startTicks", 0, UINT64_MAX, &ticks, &rd->now)) ||
-		!note(rd, json_get_str(&init, "bootId", &boot_id, &rd->now)))
-		return;
+	if (!note(rd, json_get_i64(o, "pid", 1, INT32_MAX, &pid, &rd->now)) ||
+		!note(rd, json_get_u64(o, "startTicks", 0, UINT64_MAX, &ticks, &rd->now)) ||
+		!note(rd, json_get_str(o, "bootId", &boot_id, &rd->now)))
+		return false;
 	if (!this_boot(boot_id))
+		return false;
+	*ret_process = (struct store_process) {(pid_t)pid, ticks};
+	return true;
+}
+
+static void get_init(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+{
+	struct store_process process;
+	struct json_ref init;
+
+	if (!note(rd, json_get_object(o, "init", &init, &rd->now)) ||
+		!get_process(rd, &init, &process))
 		return;
-	rec->init_pid = (pid_t)pid;
-	rec->init_start_ticks = ticks;
+	rec->init_pid = process.pid;
+	rec->init_start_ticks = process.start_ticks;
+}
+
+static void get_loggers(struct reading *rd, const struct json_ref *o, struct store_record *rec)
+{
+	struct json_ref list;
+	size_t n;
+
+	if (!note(rd, json_get_array(o, "loggers", STORE_LOGGERS_MAX, &list, &n, &rd->now)) ||
+		n == 0)
+		return;
+	rec->loggers = calloc(n, sizeof(*rec->loggers));
+	if (!rec->loggers) {
+		(void)note(rd, err_sysf(&rd->now, ENOMEM, STORE_RECORD_NAME));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct json_ref element;
+		int r = json_element_object(&list, i, &element, &rd->now);
+
+		(void)note(rd, r);
+		if (r == 0 && get_process(rd, &element, &rec->loggers[rec->n_loggers]))
+			rec->n_loggers++;
+	}
 }
 
 static void get_exit(struct reading *rd, const struct json_ref *o, struct store_record *rec)
@@ -239,6 +294,7 @@ int store_record_parse(
 	(void)note(&rd, json_get_str(&root, "unit", &rec.unit, &rd.now));
 	(void)note(&rd, json_get_str(&root, "slice", &rec.slice, &rd.now));
 	get_init(&rd, &root, &rec);
+	get_loggers(&rd, &root, &rec);
 	get_cgroups(&rd, &root, &rec);
 	get_time(&rd, &root, "created", &rec.created);
 	get_exit(&rd, &root, &rec);
@@ -279,6 +335,7 @@ void store_record_done(struct store_record *record)
 	free(record->view);
 	(void)strv_free(record->swept);
 	free(record->runtime_version);
+	free(record->loggers);
 	(void)strv_free(record->cgroups);
 	free(record->unit);
 	free(record->slice);

@@ -19,6 +19,13 @@ enum {
 	STORE_RECORD_VERSION = 1,
 	STORE_RECORD_MAX = 256 << 10, /* bytes */
 	STORE_CGROUPS_MAX = 16,
+	STORE_LOGGERS_MAX = 512, /* further ones are not recorded */
+};
+
+struct store_process {
+	pid_t pid; /* in the shim's pid namespace */
+	uint64_t
+		start_ticks; /* see base/proc.h: proc_open tells whether it is still that process */
 };
 
 struct store_record {
@@ -29,8 +36,10 @@ struct store_record {
 	bool sandbox;          /* the built-in sleeper of a pod */
 	bool own_pidns;        /* init is pid 1 of its own pid namespace: its end ends everything */
 	pid_t init_pid; /* in the shim's pid namespace; 0 = never made, or of an earlier boot */
-	uint64_t init_start_ticks; /* see base/proc.h: proc_open tells whether it is still that
-				      process */
+	uint64_t init_start_ticks;     /* see base/proc.h: proc_open tells whether it is still that
+					  process */
+	struct store_process *loggers; /* of it and of its execs; none of an earlier boot */
+	size_t n_loggers;
 	char **cgroups;     /* absolute host paths, at most STORE_CGROUPS_MAX, each absolute and
 			       without ".." */
 	char *unit, *slice; /* systemd's scope that holds it; NULL: none */

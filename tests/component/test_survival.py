@@ -123,6 +123,26 @@ def test_the_record_of_an_older_version_is_understood(bench):
     until(lambda: all(map(is_zombie, pids)))
 
 
+def test_delete_ends_loggers_that_a_killed_shim_has_left(bench):
+    """In nobody's cgroup, and deaf to the end of their pipes: only the record names them."""
+    logger = bench.directory / "logger"
+    logger.write_text(f"#!/bin/sh\necho $$ >> {bench.directory}/pids\nprintf x >&5\nexec 5>&-\nexec sleep 615\n")
+    logger.chmod(0o755)
+    # in the host's pid namespace: the exec's zombie, which is ours to reap here, would hold up the end of one
+    namespaces = [{"type": kind} for kind in ("ipc", "uts", "mount", "network")]
+    c = bench.container("/bin/sleep", "616", linux={**spec("x")["linux"], "namespaces": namespaces})
+    c.create(stdout=f"binary://{logger}")
+    c.call("Start")
+    c.call("Exec", exec_id="e", spec=exec_spec("/bin/sleep", "617"), stdout=f"binary://{logger}")
+    c.call("Start", exec_id="e")
+    loggers = [int(pid) for pid in (bench.directory / "pids").read_text().split()]
+    assert len(loggers) == 2 and not any(map(is_zombie, loggers))
+    kill_shim(c)
+    assert not any(map(is_zombie, loggers))
+    assert delete(bench)[1] == ""
+    until(lambda: all(map(is_zombie, loggers)))
+
+
 def test_delete_leaves_a_new_owner_of_the_pid_alone(bench):
     """The record names a pid; a process that began at another time is not the one that had it."""
     c, pids = running(bench)

@@ -59,6 +59,8 @@ Test(store_record, comes_back_as_it_was_written)
 		.own_pidns = true,
 		.init_pid = 4711,
 		.init_start_ticks = UINT64_MAX,
+		.loggers = (struct store_process[]) {{4712, 5}, {4713, UINT64_MAX}},
+		.n_loggers = 2,
 		.cgroups = cgroups,
 		.created = {1700000000, 999999999},
 		.exited = true,
@@ -80,6 +82,9 @@ Test(store_record, comes_back_as_it_was_written)
 	cr_assert(out.sandbox && out.own_pidns && out.exited);
 	cr_assert_eq(out.init_pid, 4711);
 	cr_assert_eq(out.init_start_ticks, UINT64_MAX);
+	cr_assert_eq(out.n_loggers, 2);
+	cr_assert(out.loggers[0].pid == 4712 && out.loggers[0].start_ticks == 5);
+	cr_assert(out.loggers[1].pid == 4713 && out.loggers[1].start_ticks == UINT64_MAX);
 	cr_assert_eq(strv_len(out.cgroups), 2);
 	cr_assert_str_eq(out.cgroups[1], "/sys/fs/cgroup/cpu/a/b");
 	cr_assert_eq(out.created.tv_sec, 1700000000);
