@@ -10,12 +10,12 @@
 #include "base/str.h"
 #include "oci/features.h"
 #include "oci/spec.h"
-#include "runtime/containers.h"
 #include "runtime/hook_stage.h"
 #include "runtime/init.h"
 #include "runtime/load.h"
 #include "runtime/plan.h"
 #include "runtime/run.h"
+#include "runtime/state.h"
 
 enum { EXIT_USAGE = 2 };
 

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "conf/settings.h"
 #include "groups/groups.h"
+#include "groups/members.h"
 #include "node/pods.h"
 #include "store/layout.h"
 
@@ -35,8 +36,8 @@ static int load_layout(struct store_layout *layout, struct err *err)
 	return r;
 }
 
-static int put_group(
-	struct json_object *list, const struct store_group *g, const struct mount_group_info *info)
+static int put_group(struct json_object *list, const struct store_group *g,
+	const struct mount_group_info *info, char *const *pods)
 {
 	struct json_object *o = json_new_object();
 	_cleanup_free_ char *upper = NULL;
@@ -52,7 +53,8 @@ static int put_group(
 		json_put_u64(o, "used_bytes", info->used_bytes) < 0 ||
 		json_put_u64(o, "inodes", info->inodes) < 0 ||
 		json_put_u64(o, "used_inodes", info->used_inodes) < 0 ||
-		json_put_u64(o, "processes", info->processes) < 0) {
+		json_put_u64(o, "processes", info->processes) < 0 ||
+		json_put_strv(o, "pods", pods) < 0) {
 		json_object_freep(&o);
 		return -ENOMEM;
 	}
@@ -64,25 +66,37 @@ static unsigned long long mebibytes(uint64_t bytes)
 	return (bytes + (1 << 20) - 1) >> 20;
 }
 
-/* The key last: the only column that may be long. */
-static void print_group(const struct store_group *g, const struct mount_group_info *info)
+enum { PODS_SHOWN = 4 };
+
+/* The names last, which may be long; many of them are a number. */
+static void print_group(
+	const struct store_group *g, const struct mount_group_info *info, char *const *pods)
 {
-	(void)printf("%9llu %9llu %9llu %9llu %9u  %s%s%s%s\n", mebibytes(info->used_bytes),
+	size_t n = strv_len(pods);
+
+	(void)printf("%9llu %9llu %9llu %9llu %9u  %s%s", mebibytes(info->used_bytes),
 		mebibytes(info->size_bytes), (unsigned long long)info->used_inodes,
-		(unsigned long long)info->inodes, info->processes, g->key, g->pod ? "  pod " : "",
-		g->pod ? g->pod : "",
+		(unsigned long long)info->inodes, info->processes, g->key,
 		info->pinned && info->mounted ? "" : "  (incomplete: overlay gc removes it)");
+	for (size_t i = 0; i < n && i < PODS_SHOWN; i++)
+		(void)printf("%s%s", i ? ", " : "  ", pods[i]);
+	if (n > PODS_SHOWN)
+		(void)printf(" and %zu more", n - PODS_SHOWN);
+	(void)putchar('\n');
 }
 
 static void print_titles(void)
 {
-	(void)printf("%9s %9s %9s %9s %9s  %s\n", "MiB", "of", "files", "of", "processes", "group");
+	(void)printf("%9s %9s %9s %9s %9s  %s\n", "MiB", "of", "files", "of", "processes",
+		"group, its pods");
 }
 
 /* 1: it was there and has been told. */
 static int show_group(const struct cli_args *args, const struct store_layout *layout,
-	const char *key, struct json_object *out, bool *titled, struct err *err)
+	const struct containers *containers, const char *key, struct json_object *out, bool *titled,
+	struct err *err)
 {
+	_cleanup_strv_ char **pods = NULL;
 	_cleanup_(store_group_done) struct store_group g = STORE_GROUP_INIT;
 	struct mount_group_spec spec;
 	struct mount_group_info info;
@@ -94,12 +108,14 @@ static int show_group(const struct cli_args *args, const struct store_layout *la
 	r = mount_group_inspect(&spec, &info, err);
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0 && args->json && put_group(out, &g, &info) < 0)
+	if (r == 0)
+		r = groups_pods(containers, key, &pods, err);
+	if (r == 0 && args->json && put_group(out, &g, &info, pods) < 0)
 		r = err_sysf(err, ENOMEM, "group %s", key);
 	if (r == 0 && !args->json) {
 		if (!*titled)
 			print_titles();
-		print_group(&g, &info);
+		print_group(&g, &info, pods);
 		*titled = true;
 	}
 	return r < 0 ? r : 1;
@@ -108,12 +124,15 @@ static int show_group(const struct cli_args *args, const struct store_layout *la
 static int list(const struct cli_args *args, const struct store_layout *layout,
 	struct json_object *out, struct err *err)
 {
+	_cleanup_(containers_done) struct containers containers = CONTAINERS_INIT;
 	_cleanup_strv_ char **keys = NULL;
 	bool some = false, titled = false;
 	int r = store_groups_list(layout, &keys, err);
 
+	if (r == 0 && keys)
+		r = containers_find(NULL, &containers, err);
 	for (char **key = keys; r >= 0 && key && *key; key++) {
-		r = show_group(args, layout, *key, out, &titled, err);
+		r = show_group(args, layout, &containers, *key, out, &titled, err);
 		some |= r > 0;
 	}
 	if (r >= 0 && !some && !args->json)

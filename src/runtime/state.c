@@ -1,4 +1,5 @@
-/* How a container's state is shown: as the OCI specification has it, and to people. */
+#include "runtime/state.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include "base/buf.h"
@@ -8,7 +9,6 @@
 #include "base/str.h"
 #include "oci/annotations.h"
 #include "oci/state.h"
-#include "runtime/containers.h"
 
 const char *container_status_name(enum container_status status)
 {

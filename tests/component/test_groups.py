@@ -105,6 +105,22 @@ def test_a_name_makes_a_group_within_its_scope(bench):
     assert list(GROUPS.iterdir()) == []
 
 
+def test_the_list_names_the_pods_of_each_group(bench):
+    bench.settings["REAPER_OVERLAY_ISOLATION"] = "namespace"
+    bodies = [("one", "a"), ("one", "b"), ("two", "c")]
+    running = [Running(bench, "echo; exec sleep 600", name=pod, **cri(ns, pod, pod)) for ns, pod in bodies]
+    for each in running:
+        each.line()
+    # one that has ended is not among them
+    said(bench, "true", name="d", **cri("two", "d", "d"))
+    listed = groups(bench)
+    assert {key: g["pods"] for key, g in listed.items()} == {"namespace.one": ["one/a", "one/b"], "namespace.two": ["two/c"]}
+    assert "namespace.one  one/a, one/b\n" in reaperctl(bench, "overlay", "list")
+    for each in running:
+        each.kill()
+    assert [g["pods"] for g in groups(bench).values()] == [[], []]
+
+
 def test_each_group_has_a_limit_of_its_own(bench):
     bench.settings.update(REAPER_OVERLAY_ISOLATION="namespace", REAPER_UPPER_SIZE="2M")
     full = "head -c 4M /dev/zero >/var/tmp/fill 2>/dev/null; stat -c %s /var/tmp/fill"

@@ -1,11 +1,10 @@
 /*
  * The containers of this node, as their records and processes show them: no daemon and no shim is
- * asked, so that the answer is there when they are not. For `reaper-runtime list` and `state`.
+ * asked, so that the answer is there when they are not.
  */
 #pragma once
 
 #include "base/err.h"
-#include "base/json.h"
 #include "store/record.h"
 
 /* Where containerd keeps bundles: below it are namespaces, and in these the bundles. */
@@ -47,17 +46,3 @@ void containers_done(struct containers *c);
 /* The one with this id. ERR_NOT_FOUND; ERR_INVALID when several namespaces have one. */
 int containers_get(const struct containers *c, const char *id,
 	const struct container_info **ret_info, struct err *err);
-
-/* "created", "running", "stopped" as the OCI specification has them, and runc's "paused". */
-const char *container_status_name(enum container_status status);
-
-/* The OCI state, with the members of our own: namespace, group, sandbox, created, exit. */
-int container_state_json(
-	const struct container_info *info, struct json_object **ret_object, struct err *err);
-
-/* The same for people, in *ret_text (the caller frees). */
-int container_state_text(const struct container_info *info, char **ret_text, struct err *err);
-
-/* 2026-11-23T10:00:00Z, in `buf`; "-" for a time that is not known. */
-enum { CONTAINER_TIME_SIZE = 32 };
-const char *container_time(const struct timespec *t, char *buf, size_t size);

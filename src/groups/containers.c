@@ -1,4 +1,4 @@
-#include "runtime/containers.h"
+#include "groups/containers.h"
 
 #include <ctype.h>
 #include <dirent.h>
