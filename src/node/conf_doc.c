@@ -63,7 +63,9 @@ static const char former_head[] =
 	"with `hostNetwork`; `dnsPolicy: Default` is what others want. With\n"
 	"`REAPER_ANNOTATIONS_ENABLED=false` a pod that has annotations is refused, not started "
 	"without\n"
-	"them. A key that is set twice, or has blanks around its `=`, is an error.\n"
+	"them. `overlay-name` is any name of 1 to 253 bytes (there: a DNS label), within a scope "
+	"that may\n"
+	"be the node. A key that is set twice, or has blanks around its `=`, is an error.\n"
 	"\n"
 	"| key | | |\n"
 	"|---|---|---|\n";
