@@ -234,7 +234,8 @@ run_python_tier() {
 build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compiler protobuf-c-compiler
     libprotobuf-c-dev libprotobuf-dev libjson-c-dev libseccomp-dev libcap-dev libcriterion-dev
     git bc shellcheck"
-package_packages="debhelper dpkg-dev lintian fakeroot build-essential rpm rpmlint cpio"
+package_packages="debhelper dpkg-dev lintian fakeroot build-essential rpm rpmlint cpio
+    apt-utils createrepo-c gpg gpg-agent xz-utils"
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
 conformance_packages="busybox-static containerd containernetworking-plugins iproute2 iptables lsof netcat-traditional
     openssl procps runc"
