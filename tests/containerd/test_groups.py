@@ -76,3 +76,13 @@ def test_two_service_accounts_at_one_path(node, pods):
         node.run("umount", volume)
     assert [text for text in mountinfos(node) if "/var/lib/kubelet" in text or TOKEN in text] == []
     node.run("rm", "-r", "/var/lib/kubelet/pods")
+
+
+def test_a_group_survives_its_pods_and_containerd(node, pods):
+    pod = pods.sandbox()
+    assert pod.run("/bin/sh", "-c", "echo kept > /etc/reaper-test-was-here") == (0, "")
+    pod.remove()
+    node.kill_containerd()
+    assert pods.sandbox().run("cat", "/etc/reaper-test-was-here") == (0, "kept\n")
+    assert node.path("/run/reaper/overlay/upper/etc/reaper-test-was-here").read_text() == "kept\n"
+    assert not node.path("/etc/reaper-test-was-here").exists()
