@@ -25,7 +25,7 @@ static int make_layer_dir(const char *base_dir, char **ret_dir, struct err *err)
 	for (unsigned number = 0;; number++) {
 		_cleanup_free_ char *dir = NULL;
 
-		if (str_printf(&dir, "%s/%u", sub, number) < 0)
+		if (str_printf(&dir, "%s/%u", sub, number) < 0 || !dir)
 			return err_sysf(err, ENOMEM, "%s", sub);
 		if (mkdir(dir, 0700) == 0) {
 			*ret_dir = TAKE_PTR(dir);
@@ -56,8 +56,9 @@ static int add_layer(const char *point, const char *base_dir, struct mask *mask,
 	_cleanup_free_ char *dir = NULL, *hidden = NULL;
 	int r = mask_layer(mask, point, &hidden, err);
 
-	if (r == 0)
-		r = make_layer_dir(base_dir, &dir, err);
+	if (r < 0)
+		return r;
+	r = make_layer_dir(base_dir, &dir, err);
 	if (r < 0)
 		return r;
 	r = overlay_mount(point, (const char *const[]) {hidden, NULL}, dir, target, err);

@@ -213,9 +213,13 @@ int mountinfo_read(int dirfd, const char *path, struct mountinfo *ret_table, str
 
 /* ---- what can be reached ---- */
 
+struct place {
+	const struct mountinfo_entry *entry;
+};
+
 /* The entries by parent and mount point: a node with many pods has thousands. */
 struct by_place {
-	const struct mountinfo_entry **v;
+	struct place *v;
 	size_t n;
 };
 
@@ -231,8 +235,8 @@ static int compare_place(const struct mountinfo_entry *e, int parent, const char
 
 static int sort_places(const void *a, const void *b)
 {
-	const struct mountinfo_entry *l = *(const struct mountinfo_entry *const *)a;
-	const struct mountinfo_entry *r = *(const struct mountinfo_entry *const *)b;
+	const struct mountinfo_entry *l = ((const struct place *)a)->entry;
+	const struct mountinfo_entry *r = ((const struct place *)b)->entry;
 
 	return compare_place(l, r->parent, r->point, strlen(r->point));
 }
@@ -245,7 +249,7 @@ static size_t lower_bound(const struct by_place *index, int parent, const char *
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_place(index->v[middle], parent, point, len) < 0)
+		if (compare_place(index->v[middle].entry, parent, point, len) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -258,8 +262,9 @@ static const struct mountinfo_entry *find_place(
 {
 	size_t at = lower_bound(index, parent, point, len);
 
-	return at < index->n && compare_place(index->v[at], parent, point, len) == 0 ? index->v[at]
-										     : NULL;
+	return at < index->n && compare_place(index->v[at].entry, parent, point, len) == 0
+		       ? index->v[at].entry
+		       : NULL;
 }
 
 static int make_index(const struct mountinfo *t, struct by_place *ret)
@@ -268,7 +273,7 @@ static int make_index(const struct mountinfo *t, struct by_place *ret)
 	if (!ret->v)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n; i++)
-		ret->v[i] = &t->entries[i];
+		ret->v[i].entry = &t->entries[i];
 	ret->n = t->n;
 	if (t->n > 0)
 		qsort(ret->v, t->n, sizeof(*ret->v), sort_places);
@@ -283,12 +288,12 @@ static const struct mountinfo_entry *topmost(
 	size_t len = strlen(e->point);
 	size_t at = lower_bound(index, e->id, e->point, len);
 
-	while (at < index->n && compare_place(index->v[at], e->id, e->point, len) == 0) {
-		if (index->v[at] == e) {
+	while (at < index->n && compare_place(index->v[at].entry, e->id, e->point, len) == 0) {
+		if (index->v[at].entry == e) {
 			at++;
 			continue;
 		}
-		e = index->v[at];
+		e = index->v[at].entry;
 		at = lower_bound(index, e->id, e->point, len);
 	}
 	return e;
@@ -338,12 +343,13 @@ static size_t walk(
 		int id = t->entries[order[at]].id;
 
 		for (size_t i = lower_bound(index, id, "", 0);
-			i < index->n && index->v[i]->parent == id; i++) {
+			i < index->n && index->v[i].entry->parent == id; i++) {
 			size_t top;
 
-			if (kept[index->v[i] - t->entries] || below_sibling(index, index->v[i]))
+			if (kept[index->v[i].entry - t->entries] ||
+				below_sibling(index, index->v[i].entry))
 				continue;
-			top = (size_t)(topmost(index, index->v[i]) - t->entries);
+			top = (size_t)(topmost(index, index->v[i].entry) - t->entries);
 			if (kept[top])
 				continue;
 			kept[top] = true;

@@ -60,6 +60,7 @@ static int look(int root, const char *path, struct statx *ret)
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 	_cleanup_close_ int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 
+	*ret = (struct statx) {0};
 	if (fd < 0)
 		return -errno;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID,
@@ -178,6 +179,8 @@ static int read_note(const struct stale_search *s, const char *name, char **ret,
 		r = file_read_at(AT_FDCWD, path, NOTES_MAX, ret, NULL, err);
 	if (r == -ENOENT)
 		r = str_dup(ret, "");
+	if (r >= 0 && !*ret)
+		r = -ENOMEM;
 	return r < 0 ? err_sysf(err, -r, "%s/%s", s->base_dir, name) : 0;
 }
 
@@ -370,7 +373,7 @@ int stale_find(const struct stale_search *s, struct stale_files *ret, struct err
 		r = read_note(s, STALE_NAME, &known, err);
 	if (r < 0)
 		return r;
-	if (make_stamp(s, dirs, &stamp) < 0)
+	if (make_stamp(s, dirs, &stamp) < 0 || !stamp.data)
 		return err_sysf(err, ENOMEM, "stamp");
 	if (!s->search && str_eq(stamp.data, old) && *known == '\0')
 		return 0;
