@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/devices.h"
+#include "conf/annotations.h"
 #include "confine/caps.h"
 #include "confine/lsm.h"
 #include "confine/sched.h"
@@ -265,6 +266,10 @@ static int step_check_labels(struct init *in, struct err *err)
 /* Before anybody looks for a group: what is in the way is told. */
 static int step_places(struct init *in, struct err *err)
 {
+	if (in->loaded.group.scope == STORE_GROUP_SEPARATE && in->loaded.settings.overlay_name)
+		init_note(in,
+			"REAPER_OVERLAY_TRUST=separate: the annotation " CONF_ANNOTATION_PREFIX
+			"overlay-name does not count for a container with more rights");
 	return store_layout_prepare(&in->loaded.layout, err);
 }
 
@@ -289,7 +294,8 @@ static int step_namespaces(struct init *in, struct err *err)
 static int step_enter_view(struct init *in, struct err *err)
 {
 	_cleanup_close_ int groups = -EBADF;
-	int r = step_places(in, err); /* somebody may have collected the empty ones since */
+	/* somebody may have collected the empty ones since */
+	int r = store_layout_prepare(&in->loaded.layout, err);
 
 	if (r < 0)
 		return r;

@@ -164,6 +164,12 @@ def test_the_powerful_get_an_upper_of_their_own_if_the_node_says_so(bench):
     assert said(bench, script, name="c", **powerful) == "/etc/reaper-test-was-here\n"
     assert said(bench, READ, name="d") == "x\n"
     assert list(groups(bench)) == ["node"]  # that of the powerful one went with it
+    # a name cannot bring it to others, and it is told so
+    named = Running(bench, "echo; exec sleep 600", name="e", **powerful, **cri("one", "e", "e", overlay_name="x"))
+    named.line()
+    assert log_of(bench).count("overlay-name does not count") == 1
+    assert {g["scope"] for g in groups(bench).values()} == {"node", "separate"}
+    named.kill()
 
 
 def test_without_an_overlay_the_container_is_refused_with_the_reason(bench):
