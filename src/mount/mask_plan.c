@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
@@ -125,7 +124,7 @@ static int list(struct planner *p, const char *path, const char *pattern, char *
 	while (errno = 0, (e = readdir(dir))) {
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
 			continue;
-		if (pattern && fnmatch(pattern, e->d_name, 0) != 0)
+		if (pattern && !mask_matches(pattern, e->d_name))
 			continue;
 		if (strv_append(&names, e->d_name) < 0)
 			return err_sysf(p->err, ENOMEM, "%s", path);

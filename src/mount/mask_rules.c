@@ -1,9 +1,9 @@
 #include "mount/mask_rules.h"
 
-#include <fnmatch.h>
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
+#include "base/glob.h"
 #include "base/str.h"
 
 /*
@@ -83,13 +83,61 @@ static unsigned count_parts(const char *path)
 	return n;
 }
 
+bool mask_matches(const char *pattern, const char *name)
+{
+	char go[PATH_MAX]; /* as base/glob.h has it: there '^' alone negates a class */
+	size_t len = strlen(pattern);
+
+	if (str_eq(pattern, name)) /* also one that is no pattern: a '[' without its ']' */
+		return true;
+	if (len >= sizeof(go))
+		return false;
+	memcpy(go, pattern, len + 1);
+	for (char *p = go; *p; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '[' && p[1] == '!')
+			p[1] = '^';
+	}
+	return glob_match(go, name);
+}
+
+/* Cuts the next part off: "/a/b" leaves "/b" and gives "a". False: there is none, or it is too
+ * long. */
+static bool next_part(const char **path, char part[PATH_MAX])
+{
+	size_t len;
+
+	if (**path != '/')
+		return false;
+	len = strcspn(*path + 1, "/");
+	if (len >= PATH_MAX)
+		return false;
+	memcpy(part, *path + 1, len);
+	part[len] = '\0';
+	*path += 1 + len;
+	return true;
+}
+
+/* Part by part. */
+static bool matches_path(const char *pattern, const char *path)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+
+	while (*pattern && *path) {
+		if (!next_part(&pattern, a) || !next_part(&path, b) || !mask_matches(a, b))
+			return false;
+	}
+	return !*pattern && !*path;
+}
+
 /* Whether the pattern matches the path or a directory above it. */
 static bool covers(const char *pattern, const char *path)
 {
 	char buf[PATH_MAX];
 	const char *top = first_parts(path, count_parts(pattern), buf);
 
-	return top && fnmatch(pattern, top, FNM_PATHNAME) == 0;
+	return top && matches_path(pattern, top);
 }
 
 /* Whether the pattern can match something strictly below the path. */
@@ -99,7 +147,7 @@ static bool reaches_below(const char *pattern, const char *path)
 	char buf[PATH_MAX];
 	const char *top = count_parts(pattern) > parts ? first_parts(pattern, parts, buf) : NULL;
 
-	return top && fnmatch(top, path, FNM_PATHNAME) == 0;
+	return top && matches_path(top, path);
 }
 
 static bool listed(char *const *list, const char *text)

@@ -42,5 +42,8 @@ bool mask_rules_allow_below(const struct mask_rules *rules, const char *path);
  */
 bool mask_rules_hide(const struct mask_rules *rules, const char *path);
 
+/* Whether the name, which holds no '/', matches one part of a pattern. */
+bool mask_matches(const char *pattern, const char *name);
+
 /* Whether the pattern, or one part of it, has a glob character; a backslash takes its meaning. */
 bool mask_is_glob(const char *pattern);

@@ -213,3 +213,29 @@ Test(mount_mask, passwords_are_locked_and_all_else_is_kept)
 				   "+@admins:!:::::::\n"
 				   "last:!:1:\n");
 }
+
+Test(mount_mask, a_part_of_a_pattern_is_what_glob_says)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} table[] = {
+		{"*", ".hidden", true},
+		{"a*c", "abbc", true},
+		{"a*c", "abb", false},
+		{"?", "ab", false},
+		{"[a-c]x", "bx", true},
+		{"[!a-c]x", "bx", false},
+		{"[!a-c]x", "dx", true},
+		{"[^a-c]x", "dx", true},
+		{"\\*", "*", true},
+		{"\\*", "a", false},
+		{"a[b", "a[b", true}, /* no pattern: itself */
+		{"a[b", "ab", false},
+		{"", "", true},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+		cr_expect_eq(mask_matches(table[i].pattern, table[i].name), table[i].matches,
+			"%s %s", table[i].pattern, table[i].name);
+}
