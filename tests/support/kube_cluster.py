@@ -15,12 +15,13 @@ RUNTIME_CLASS = "reaper-v2"
 RUNC_IMAGE = "reaper.test/busybox:1"
 WORKERS = 2
 # A web server of the node's own programs: every request is answered with the name of the pod.
-WEB = r"""f=$(mktemp); { echo '#!/bin/sh'; cat; } > $f <<'END'
+WEB = r"""f=$(mktemp); cat > $f <<'END'
 while read -r line && [ ${#line} -gt 1 ]; do :; done
 printf 'HTTP/1.0 200 OK\r\n\r\n'
 cat /etc/hostname
 END
-chmod 755 $f; exec socat TCP-LISTEN:8080,reuseaddr,fork EXEC:$f"""
+exec socat TCP-LISTEN:8080,reuseaddr,fork EXEC:"/bin/sh $f"
+"""
 
 
 class KindNode(Node):
