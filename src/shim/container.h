@@ -113,6 +113,9 @@ void container_process_runs(struct container *c, struct process *p);
  */
 void container_drained(struct stdio *io, void *ctx);
 
+/* What process_heard() waited for is there. */
+void container_process_heard(struct process *p);
+
 /* From shim.c: a child was reaped; true if it was one of this container's, or a logger of it. */
 bool container_reaped(struct container *c, pid_t pid, uint32_t status);
 

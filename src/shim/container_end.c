@@ -175,7 +175,9 @@ static bool any_exec_alive(const struct container *c)
 	struct list *pos;
 
 	list_for_each (pos, &c->execs) {
-		if (process_alive(list_entry(pos, struct process, node)))
+		const struct process *p = list_entry(pos, struct process, node);
+
+		if (process_alive(p) || unread_waits(&p->unread))
 			return true;
 	}
 	return false;
@@ -193,6 +195,8 @@ static void check_alone(struct container *c)
 	if (!c->overdue && any_exec_alive(c))
 		return;
 	event_timer_clear(&c->limit);
+	if (!process_heard(&c->init))
+		return;
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
 	oom_check(c); /* it may be why: CRI wants to know before the exit */
@@ -254,6 +258,20 @@ static void init_reaped(struct container *c)
 	check_alone(c);
 }
 
+static void exec_over(struct process *p)
+{
+	process_stopped(p, p->started);
+	check_alone(p->container);
+}
+
+void container_process_heard(struct process *p)
+{
+	if (p->exec_id)
+		exec_over(p);
+	else
+		check_alone(p->container);
+}
+
 bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 {
 	struct list *pos, *tmp;
@@ -274,8 +292,8 @@ bool container_reaped(struct container *c, pid_t pid, uint32_t status)
 			continue;
 		process_reaped(p, status);
 		oom_check(c);
-		process_stopped(p, p->started);
-		check_alone(c);
+		if (process_heard(p))
+			exec_over(p);
 		return true;
 	}
 	return false;

@@ -21,6 +21,7 @@
 #include "shim/seccomp_agent.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
+#include "stream/uri.h"
 
 enum { STDIO_PATH_MAX = PATH_MAX + 16 }; /* "fifo://" and a path */
 
@@ -30,6 +31,7 @@ int process_init(struct process *p, struct container *c, const char *exec_id)
 	p->proc = (struct proc)PROC_INIT;
 	p->control_source = (struct event_source)EVENT_SOURCE_INIT;
 	p->io = (struct stdio)STDIO_INIT;
+	p->unread = (struct unread)UNREAD_INIT;
 	list_init(&p->node);
 	list_init(&p->starters);
 	list_init(&p->waiters);
@@ -48,6 +50,7 @@ void process_done(struct process *p)
 	list_remove(&p->node);
 	event_remove(&p->control_source);
 	fd_close(&p->control);
+	unread_done(&p->unread);
 	stdio_done(&p->io);
 	proc_done(&p->proc);
 	free(p->exec_id);
@@ -295,6 +298,31 @@ void process_reaped(struct process *p, uint32_t status)
 	proc_done(&p->proc);
 	process_event(p, LIFE_EXIT);
 	stdio_process_ended(&p->io);
+}
+
+static void on_read(struct unread *u)
+{
+	struct process *p = container_of(u, struct process, unread);
+
+	p->heard = true;
+	container_process_heard(p);
+}
+
+/* Files and loggers have no client that waits: their URIs are no paths. */
+static const char *fifo_of(const char *path)
+{
+	return path && stream_fifo_path(path)[0] == '/' ? stream_fifo_path(path) : NULL;
+}
+
+bool process_heard(struct process *p)
+{
+	const char *const fifos[UNREAD_PATHS] = {fifo_of(p->stdout_path), fifo_of(p->stderr_path)};
+
+	if (p->heard || unread_waits(&p->unread))
+		return p->heard;
+	stdio_flush(&p->io);
+	p->heard = !unread_wait(&p->unread, &p->container->shim->loop, fifos, on_read);
+	return p->heard;
 }
 
 void process_never_ran(struct process *p, const struct err *why)

@@ -15,6 +15,7 @@
 #include "event/timer.h"
 #include "shim/lifecycle.h"
 #include "stream/stdio.h"
+#include "stream/unread.h"
 
 struct container;
 
@@ -36,6 +37,8 @@ struct process {
 	bool terminal;
 	char *spec_json; /* exec only: the OCI process object, until Start */
 	struct stdio io;
+	struct unread unread; /* of its FIFOs, when it has ended */
+	bool heard;           /* its client has read them, or has had its time */
 
 	struct list starters; /* the Create or Start call that waits */
 	struct list waiters;  /* Wait calls */
@@ -75,6 +78,10 @@ void process_ready(struct process *p);
 
 /* What was done for it has failed: its child is killed, and its end says why. */
 void process_fail(struct process *p, const struct err *why);
+
+/* It has ended: whether the client has read what it wrote, so that its end can be told. False:
+ * container_process_heard() follows. */
+bool process_heard(struct process *p);
 
 /* Opens the gate: CREATED to STARTING. */
 void process_release(struct process *p);

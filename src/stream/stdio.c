@@ -348,6 +348,12 @@ void stdio_process_ended(struct stdio *io)
 		fifo_out_finish(&out->to, on_output_closed, out);
 }
 
+void stdio_flush(struct stdio *io)
+{
+	for (int i = 0; i < STDIO_OUTPUTS; i++)
+		relay_flush(&io->outputs[i].relay);
+}
+
 /* Delivers what can be delivered now; true while bytes of the process wait for the client to read
  * (or to open) its FIFO. False although not drained: somebody holds the output open and is silent.
  */
@@ -355,10 +361,9 @@ static bool waits_for_reader(struct stdio *io)
 {
 	bool waits = false;
 
-	for (int i = 0; i < STDIO_OUTPUTS; i++) {
-		relay_flush(&io->outputs[i].relay);
+	stdio_flush(io);
+	for (int i = 0; i < STDIO_OUTPUTS; i++)
 		waits = waits || io->outputs[i].relay.full || io->outputs[i].to.opened.loop;
-	}
 	return waits;
 }
 

@@ -94,6 +94,9 @@ void stdio_resize(struct stdio *io, uint32_t width, uint32_t height);
  * Repeating it does nothing; before stdio_open() it is remembered. */
 void stdio_close_stdin(struct stdio *io);
 
+/* Moves what is there now as far as the client takes it. */
+void stdio_flush(struct stdio *io);
+
 /* The process has ended: input stops. Output goes on to its end by itself. */
 void stdio_process_ended(struct stdio *io);
 

@@ -8,6 +8,7 @@ import os
 import random
 import termios
 import threading
+import time
 
 import pytest
 
@@ -406,6 +407,36 @@ def test_a_client_that_reads_late_gets_everything(bench):
     assert run(c, stdout=path) == 3
     assert Reader(path).all() == bytes(100000)
     c.end()
+
+
+def seconds_since(stamp):
+    return time.time() - stamp.seconds - stamp.nanos / 1e9
+
+
+def test_the_end_is_not_told_before_the_client_has_read_or_has_had_its_time(bench):
+    """containerd gives up opening a FIFO when it hears of the exit, and what lies in it is lost. Here nobody reads: the
+    end is told after a quarter of a second, which no machine can be too slow for."""
+    c = bench.container(*SLEEP)
+    path = c.fifo("e")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    c.create()
+    c.call("Start")
+    c.call("Exec", exec_id="e", spec=process("/bin/echo", "said"), stdout=path)
+    c.call("Start", exec_id="e")
+    assert seconds_since(c.call("Wait", exec_id="e").exited_at) >= 0.25
+    assert os.read(reader, 100) == b"said\n"
+    os.close(reader)
+    c.call("Delete", exec_id="e")
+    finish(c)
+    quick = bench.container("/bin/echo", "said", name="quick")
+    path = quick.fifo("stdout")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    quick.create(stdout=path)
+    quick.call("Start")
+    assert seconds_since(quick.call("Wait").exited_at) >= 0.25
+    assert os.read(reader, 100) == b"said\n"
+    os.close(reader)
+    quick.end()
 
 
 def test_output_waits_while_containerd_is_away(bench):
