@@ -75,48 +75,47 @@ struct writer {
 	struct err *err;
 };
 
+/* The host's directory; -ENOENT (quietly) if there is none any more. */
+static int open_host_dir(struct writer *w, const char *path)
+{
+	int fd = open_below(w->root, path, O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0)
+		return fd;
+	return fd == -ENOTDIR || fd == -ELOOP || fd == -ENOENT ? -ENOENT
+							       : err_sysf(w->err, -fd, "%s", path);
+}
+
+/* What of `path` lies below the layer's file system: "" or "/a/b". */
+static const char *below_point(const struct writer *w, const char *path)
+{
+	return path + (w->point[1] ? strlen(w->point) : path[1] ? 0 : 1);
+}
+
 /* The directory of the layer for the host's directory `path`, with all above. -ENOENT (quietly):
  * the host's is gone. */
 static int make_dir(struct writer *w, const char *path)
 {
-	size_t top = w->point[1] ? strlen(w->point) : 0;
-	char part[PATH_MAX];
-	int fd = openat(w->layer, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int host = open_host_dir(w, path);
+	int fd = host < 0 ? -EBADF : openat(w->layer, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[NAME_MAX + 1];
 
-	for (const char *p = path + top; fd >= 0; p += 1 + strcspn(p + 1, "/")) {
-		size_t len = (size_t)(p - path);
-		const char *name;
-		_cleanup_close_ int host = -EBADF;
-		_cleanup_close_ int parent = -EBADF;
-		int r;
+	if (host < 0)
+		return host;
+	for (const char *p = below_point(w, path); fd >= 0 && *p;) {
+		_cleanup_close_ int parent = fd;
+		size_t len = strcspn(p + 1, "/");
 
-		memcpy(part, path, len);
-		part[len] = '\0';
-		host = open_below(w->root, len ? part : "/", O_RDONLY | O_DIRECTORY);
-		if (host < 0) {
-			(void)close(fd);
-			return host == -ENOTDIR || host == -ELOOP || host == -ENOENT
-				       ? -ENOENT
-				       : err_sysf(w->err, -host, "%s", part);
-		}
-		if (len > top) {
-			parent = fd;
-			name = strrchr(part, '/') + 1;
-			if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-				return err_sysf(w->err, errno, "hiding below %s", part);
-			fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-			if (fd < 0)
-				break;
-		}
-		r = copy_attributes(host, fd, len ? part : "/", w->err);
-		if (r < 0) {
-			(void)close(fd);
-			return r;
-		}
-		if (!*p || !p[1])
-			return fd;
+		if (len > NAME_MAX)
+			return -ENOENT;
+		memcpy(name, p + 1, len);
+		name[len] = '\0';
+		if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+			return err_sysf(w->err, errno, "hiding below %s", path);
+		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		p += 1 + len;
 	}
-	return err_sysf(w->err, errno, "hiding below %s", path);
+	return fd < 0 ? err_sysf(w->err, errno, "hiding below %s", path) : fd;
 }
 
 static int enter_dir(struct writer *w, const char *path)
@@ -212,23 +211,48 @@ static int write_entry(struct writer *w, const struct mask_entry *e)
 	return put_whiteout(w, e->path, slash + 1);
 }
 
-/* What was written changed the times of the directories. */
-static void restore_times(struct writer *w, const struct mask_entry *const *entries, size_t n)
+static int set_attributes(struct writer *w, const char *path)
 {
-	char done[PATH_MAX] = "";
+	_cleanup_close_ int host = open_host_dir(w, path);
+	_cleanup_close_ int fd = -EBADF;
+	const char *rest = below_point(w, path);
 
-	for (size_t i = 0; i < n; i++) {
-		size_t len = (size_t)(strrchr(entries[i]->path, '/') - entries[i]->path);
-		int fd;
+	if (host < 0)
+		return host == -ENOENT ? 0 : host; /* left to root alone */
+	fd = openat(
+		w->layer, *rest ? rest + 1 : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) /* its entry was left out */
+		return errno == ENOENT ? 0 : err_sysf(w->err, errno, "hiding below %s", path);
+	return copy_attributes(host, fd, path, w->err);
+}
 
-		if (strlen(done) == len && strncmp(done, entries[i]->path, len) == 0)
+/* Those of the directories above the entry that were not above the one before. */
+static int set_attributes_above(struct writer *w, const char *before, const char *path)
+{
+	size_t end = (size_t)(strrchr(path, '/') - path), same = 0;
+	char dir[PATH_MAX];
+	int r = 0;
+
+	while (before[same] && before[same] == path[same])
+		same++;
+	for (size_t len = (size_t)(below_point(w, path) - path) + 1; r == 0 && len <= end; len++) {
+		if (path[len] != '/' || len < same)
 			continue;
-		memcpy(done, entries[i]->path, len);
-		done[len] = '\0';
-		fd = make_dir(w, len ? done : "/");
-		if (fd >= 0)
-			(void)close(fd);
+		memcpy(dir, path, len);
+		dir[len] = '\0';
+		r = set_attributes(w, dir);
 	}
+	return r;
+}
+
+/* Last, for what is written changes the times of the directory. */
+static int set_all_attributes(struct writer *w, const struct mask_entry *const *entries, size_t n)
+{
+	int r = set_attributes(w, w->point);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = set_attributes_above(w, i ? entries[i - 1]->path : "", entries[i]->path);
+	return r;
 }
 
 int mask_layer_write(int root, int layer, const char *point,
@@ -247,7 +271,7 @@ int mask_layer_write(int root, int layer, const char *point,
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = write_entry(&w, entries[i]);
 	if (r == 0)
-		restore_times(&w, entries, n);
+		r = set_all_attributes(&w, entries, n);
 	if (w.last_fd >= 0)
 		(void)close(w.last_fd);
 	return r;

@@ -413,6 +413,11 @@ def view_first(stage):
     return view(stage, 0, MOUNTS)["first"]
 
 
+@row("ms", 5, alone=True, why="what hiding the host's secrets adds to the first container of a group")
+def view_mask(stage):
+    return view(stage, 0, 0)["mask"]
+
+
 def everybody():
     return [int(p) for p in os.listdir("/proc") if p.isdigit() and not is_zombie(int(p))]
 

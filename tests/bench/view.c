@@ -4,7 +4,7 @@
  * In a mount namespace and a /run of its own, with MOUNTS further local file systems: makes a group
  * (the first container), lets CONTAINERS processes live in clones of it, and then measures in turn
  * fork + unshare + exec of PROGRAM and the same with all that init does for a container's view.
- * Prints one line: first MS floor MS view MS mounts N
+ * Prints one line: first MS floor MS view MS mask MS mounts N
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,11 @@
 #include "base/macro.h"
 #include "mount/follow.h"
 #include "mount/group.h"
+#include "mount/mask.h"
 #include "mount/mountinfo.h"
 #include "mount/op.h"
 #include "mount/share.h"
+#include "mount/submounts.h"
 
 #define RUN "/run/reaper"
 
@@ -205,6 +207,42 @@ static size_t count_mounts(void)
 	return n;
 }
 
+/* What hiding the host's secrets adds to the making of a group: looking for them, and the layer. */
+static double time_mask(void)
+{
+	int result[2];
+	double took = 0;
+	pid_t pid;
+
+	if (pipe2(result, O_CLOEXEC) < 0)
+		fail("pipe", NULL);
+	pid = fork();
+	if (pid == 0) {
+		struct mountinfo shown = MOUNTINFO_INIT;
+		struct mask mask = MASK_INIT;
+		struct err err = ERR_INIT;
+		char *layer;
+		int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (unshare(CLONE_NEWNS) < 0 ||
+			submounts_read(proc_fd, spec.base_dir, NULL, &shown, &err) < 0)
+			fail("mounts", &err);
+		took = now();
+		if (mask_begin(&spec.mask, &shown, "/run", -EBADF, proc_fd, &mask, &err) < 0 ||
+			mask_layer(&mask, "/", &layer, &err) < 0)
+			fail("mask", &err);
+		took = now() - took;
+		(void)!write(result[1], &took, sizeof(took));
+		_exit(0);
+	}
+	await(pid);
+	if (read(result[0], &took, sizeof(took)) != (ssize_t)sizeof(took))
+		exit(1);
+	(void)close(result[0]);
+	(void)close(result[1]);
+	return took;
+}
+
 /* Nothing of this machine is changed. */
 static void prepare(long mounts)
 {
@@ -244,7 +282,7 @@ static int compare(const void *a, const void *b)
 int main(int argc, char **argv)
 {
 	long rounds, containers;
-	double first, *floors, *views;
+	double first, *floors, *views, *masks;
 
 	if (argc != 5)
 		return 2;
@@ -253,7 +291,8 @@ int main(int argc, char **argv)
 	program = open(argv[1], O_PATH | O_CLOEXEC);
 	floors = calloc((size_t)rounds, sizeof(*floors));
 	views = calloc((size_t)rounds, sizeof(*views));
-	if (program < 0 || rounds < 1 || !floors || !views)
+	masks = calloc((size_t)rounds, sizeof(*masks));
+	if (program < 0 || rounds < 1 || !floors || !views || !masks)
 		fail(argv[1], NULL);
 	prepare(strtol(argv[4], NULL, 10));
 	first = once(true);
@@ -262,12 +301,15 @@ int main(int argc, char **argv)
 	for (long i = 0; i < rounds; i++) {
 		floors[i] = once(false);
 		views[i] = once(true);
+		masks[i] = time_mask();
 	}
 	qsort(floors, (size_t)rounds, sizeof(*floors), compare);
 	qsort(views, (size_t)rounds, sizeof(*views), compare);
-	(void)printf("first %.3f floor %.3f view %.3f mounts %zu\n", first, floors[rounds / 2],
-		views[rounds / 2], count_mounts());
+	qsort(masks, (size_t)rounds, sizeof(*masks), compare);
+	(void)printf("first %.3f floor %.3f view %.3f mask %.3f mounts %zu\n", first,
+		floors[rounds / 2], views[rounds / 2], masks[rounds / 2], count_mounts());
 	free(floors);
 	free(views);
+	free(masks);
 	return 0;
 }

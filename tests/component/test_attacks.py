@@ -10,6 +10,7 @@ import pathlib
 import pty
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -41,8 +42,7 @@ def cri_spec(without=(), more=()):
 
 @pytest.fixture
 def secret(monkeypatch):
-    path = pathlib.Path("/usr/local/lib/reaper-attacks")
-    path.mkdir()
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/usr/local/lib"))
     (path / "key").write_text("secret\n")
     monkeypatch.setenv("REAPER_FILTER_PATHS", str(path / "key"))
     yield path / "key"

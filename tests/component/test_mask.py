@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import pytest
 
@@ -25,8 +26,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src/mount/mask_rules.c"
 @pytest.fixture
 def place():
     """A directory of the host's root file system."""
-    path = pathlib.Path("/usr/local/lib/reaper-mask-test")
-    path.mkdir()
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/usr/local/lib"))
     yield path
     subprocess.run(["rm", "-r", "--one-file-system", path], check=True)
 
@@ -70,6 +70,14 @@ def test_hidden_paths_do_not_exist_and_the_rest_is_as_it_is(bench, hidden):
         f"open\n751 0 13\nno secret\ncat: {hidden}/file: No such file or directory\n"
         f"cat: {hidden}/dir/below/key: No such file or directory\n"
     )
+
+
+def test_directories_above_a_hidden_path_look_as_on_the_host(bench, hidden):
+    os.utime(hidden, (1_000_000_000, 1_000_000_000))
+    dirs = [d for d in ("/etc", "/etc/ssh", "/etc/ssl", "/etc/cni/net.d", "/root", "/home", "/var", "/var/lib", "/var/log",
+            "/usr/local/lib", str(hidden)) if os.path.isdir(d)]  # fmt: skip
+    expected = [f"{d} {(st := os.stat(d)).st_mode & 0o7777:o} {st.st_uid} {st.st_gid} {int(st.st_mtime)}" for d in dirs]
+    assert said(bench, f"stat -c '%n %a %u %g %Y' {' '.join(dirs)}").splitlines() == expected
 
 
 def test_a_plain_path_is_hidden_before_the_host_has_it(bench, hidden):
