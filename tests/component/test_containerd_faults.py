@@ -173,16 +173,19 @@ def kill_everywhere(tree, command, call, choose):
     start = start_of(tree, expected, command)
     calls = sysfault(start.copy("count").argv(command), call=call).calls
     assert calls > 20
-    failures = []
+    failures, missed = [], 0
     for n in choose(calls):
         broken = start.copy("broken")
         report = sysfault(broken.argv(command), call=call, at=n, action="kill")
+        # how many calls it takes to read /proc depends on who else is there: a run may end before call n
+        missed += report.hit == 0
         try:
-            assert report.status == 137 and report.hit == n
+            assert (report.status, report.hit) == ((137, n) if report.hit else (0, 0))
             completes_or_restores(broken, expected)
         except AssertionError as error:
             failures.append(f"{command} killed at {n} of {calls} ({report.call}): {error}")
     assert not failures, "\n".join(failures[:5])
+    assert missed <= calls // 10, f"{command}: {missed} of {calls} calls were never made"
 
 
 @pytest.mark.submission("kill -9 at a call that changes something must never leave half a configuration")
