@@ -43,38 +43,56 @@ static size_t behind_line(const char *text, size_t len, size_t at)
 	return nl ? (size_t)(nl - text) + 1 : len;
 }
 
+/* The header in the block that is our table's, the last of them; NULL: it was edited away. */
+static const struct toml_header *own_header(
+	const struct toml_doc *doc, const char *handler, const struct stanza_block *b)
+{
+	const struct toml_header *headers, *own = NULL;
+	size_t n;
+
+	headers = toml_headers(doc, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (in_block(b, headers[i].begin) && stanza_table_of(headers[i].table, handler))
+			own = &headers[i];
+	}
+	return own;
+}
+
+/* Whether a header outside of the block is our table's too. One of the same handler under another
+ * plugin's name is somebody else's. */
+static bool is_spilled(const struct toml_header *h, const struct toml_header *own,
+	const char *handler, const struct stanza_block *b)
+{
+	const struct toml_node *table = stanza_table_of(h->table, handler);
+
+	return own && table && table == stanza_table_of(own->table, handler) &&
+	       !in_block(b, h->begin);
+}
+
 /*
  * Where the block ends for the reader: keys that somebody put right behind it belong to the header
  * above them, which is our table's.
  */
-static size_t block_end(const char *text, size_t len, const struct toml_doc *doc,
-	const char *handler, const struct stanza_block *b)
+static size_t block_end(
+	const char *text, size_t len, const struct toml_header *own, const struct stanza_block *b)
 {
-	const struct toml_node *last = NULL;
-	const struct toml_header *headers;
-	size_t n, end;
+	size_t end = own ? own_end(own->table) : 0;
 
-	headers = toml_headers(doc, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (in_block(b, headers[i].begin))
-			last = headers[i].table;
-	}
-	end = last && stanza_table_of(last, handler) ? own_end(last) : 0;
 	return end > b->end ? behind_line(text, len, end) : b->end;
 }
 
 bool stanza_spills(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
 	const struct stanza_block *b)
 {
-	const struct toml_header *headers;
+	const struct toml_header *headers, *own = own_header(doc, handler, b);
 	size_t n;
 
 	headers = toml_headers(doc, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (!in_block(b, headers[i].begin) && stanza_table_of(headers[i].table, handler))
+		if (is_spilled(&headers[i], own, handler, b))
 			return true;
 	}
-	return block_end(text, len, doc, handler, b) > b->end;
+	return block_end(text, len, own, b) > b->end;
 }
 
 /* Appends what stands before `begin`, and goes on behind `end`. */
@@ -103,8 +121,8 @@ static int leave_block_out(const char *text, size_t len, size_t end, const struc
 int stanza_cut(const char *text, size_t len, const struct toml_doc *doc, const char *handler,
 	const struct stanza_block *b, struct stanza_rest *ret)
 {
-	size_t n, cursor = 0, end = block_end(text, len, doc, handler, b);
-	const struct toml_header *headers;
+	const struct toml_header *headers, *own = own_header(doc, handler, b);
+	size_t n, cursor = 0, end = block_end(text, len, own, b);
 	bool done = false;
 	int r = 0;
 
@@ -117,7 +135,7 @@ int stanza_cut(const char *text, size_t len, const struct toml_doc *doc, const c
 			r = leave_block_out(text, len, end, b, &cursor, ret);
 			done = true;
 		}
-		if (r < 0 || in_block(b, h->begin) || !stanza_table_of(h->table, handler))
+		if (r < 0 || !is_spilled(h, own, handler, b))
 			continue;
 		if (last < h->table->end)
 			last = h->table->end;

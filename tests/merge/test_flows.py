@@ -349,6 +349,16 @@ def test_144_what_others_add_to_the_runtime_goes_with_it(tree, config, ctl, more
     assert judge.split(judge.dump("1.7", tree), "reaper-v2") == (judge.split(kept, "reaper-v2")[0], judge.EXACTLY)
 
 
+def test_090_a_dead_table_of_somebody_else_stays(tree, ctl2):
+    text = "version = 3\n" + RUNC3 + SHORT2 + f"[{V2}.reaper-v2.options]\na = 1\n"
+    write(tree / CONFIG[1:], text)
+    ctl2.must("apply", "changed")
+    assert not any("edited" in n for n in ctl2.must("apply", "ok")["notes"])
+    judge.remove(tree / STATE)
+    ctl2.must("undo", "removed")
+    assert (tree / CONFIG[1:]).read_text() == text
+
+
 def test_144_options_before_the_block_go_with_it(tree, config, ctl):
     ctl.must("apply", "changed")
     theirs = f"[{V2}.reaper-v2.options]\na = 1\n# of runc\n"
