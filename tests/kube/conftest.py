@@ -17,15 +17,19 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def clean_nodes(cluster):
-    """When the tests of a file are over, nothing of their pods may be left on any node."""
+def clean_nodes(request, cluster):
+    """When the tests of a file are over, nothing of their pods may be left on any node.
+
+    A file that restarts the nodes' daemons says so by ADD_ONS_RESTART = True.
+    """
+    only_ours = getattr(request.module, "ADD_ONS_RESTART", False)
     cluster.ensure_installed()
     nodes = list(cluster.nodes.values())
     before = {node.name: traces(node) for node in nodes}
     yield
     until(lambda: not json.loads(cluster.out("get", "pods", "-l", "test", "-o", "json"))["items"], limit=120,
           what="the end of the tests' pods")  # fmt: skip
-    failures = [f"{node.name}: {line}" for node in nodes for line in left_behind(node, before[node.name])]
+    failures = [f"{node.name}: {line}" for node in nodes for line in left_behind(node, before[node.name], only_ours)]
     if failures:
         pytest.fail("the tests left traces:\n" + "\n".join(failures), pytrace=False)
 

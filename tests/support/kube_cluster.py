@@ -205,7 +205,7 @@ class Kube:
 
 # Of all that a census sees, what a pod of Reaper may leave on a node on which a kubelet works.
 TRACES = re.compile(
-    r"^process .*(reaper|sleep infinity)"
+    r"^process .*(containerd-shim-reaper|reaper-runtime|sleep infinity)"
     r"|^(mount|run) .*(/var/lib/kubelet/pods/|/run/reaper|/run/containerd/(s/|io\.containerd\.(runtime|grpc|sandbox)))"
     r"|^cgroup .*kubepods.*pod[0-9a-f]{8}"
     r"|^work directory|^dev |^temporary file"
@@ -214,19 +214,23 @@ TRACES = re.compile(
 KEPT = re.compile(r"/run/reaper/(seccomp|lock)|/dev/(pts|shm)/")
 
 
+# Of these what only Reaper's pods leave: the add-ons' containers are made anew when a node's daemons restart.
+OURS = re.compile(r"containerd-shim-reaper|reaper-runtime|sleep infinity|/run/reaper|/reaper\.json")
+
+
 def traces(node):
     """What pods have left on a node; those of the cluster's own add-ons are in it too."""
     lines = {f"{kind} {line}" for kind, lines in census.take(node).items() for line in lines}
     return {line for line in lines if TRACES.search(line) and not KEPT.search(line)}
 
 
-def left_behind(node, before, limit=60):
+def left_behind(node, before, only_ours=False, limit=60):
     """Waits until nothing is on the node that was not there before; returns what stays."""
     left = []
 
     def clean():
         census.collect_groups(node)
-        left[:] = sorted(traces(node) - before)
+        left[:] = sorted(line for line in traces(node) - before if not only_ours or OURS.search(line))
         return not left
 
     with contextlib.suppress(AssertionError):

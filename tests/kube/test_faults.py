@@ -1,0 +1,89 @@
+"""What happens to a node, with a kubelet on it: pods as they should be, and nothing left behind."""
+
+import os
+import signal
+
+import pytest
+
+from kube_cluster import pod, shell
+from machine import comm, stat_of
+from waiting import until
+
+pytestmark = pytest.mark.submission("nightly updates restart these")
+ADD_ONS_RESTART = True
+
+
+def init_pid(kube, name):
+    """The pod's first process: its pid as the host counts, and when it was started."""
+    node = kube.node_of(name)
+    uid = kube.get("pod", name)["metadata"]["uid"]
+    for pid in node.processes():
+        try:
+            group = open(f"/proc/{pid}/cgroup").read()
+        except OSError:
+            continue
+        if (uid in group or uid.replace("-", "_") in group) and comm(pid) == "sleep":
+            return pid, stat_of(pid)[2]
+    raise AssertionError(f"{name} has no process")
+
+
+def assert_untouched(kube, name, before):
+    assert init_pid(kube, name) == before
+    assert kube.status(name)["restartCount"] == 0
+    assert kube.exec(name, "echo", "still here").stdout == "still here\n"
+
+
+def ready_again(kube, node):
+    kube.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=120s", timeout=150)
+
+
+def test_containerd_restarts_and_the_pod_runs_on(kube):
+    kube.start("survives")
+    node = kube.node_of("survives")
+    before = init_pid(kube, "survives")
+    node.restart_containerd()
+    node.kill_containerd()
+    assert_untouched(kube, "survives", before)
+    # and the next one starts
+    assert kube.run("after-restart", "echo works", nodeName=node.name) == (0, "works\n")
+
+
+def test_an_end_while_containerd_is_away_is_told_afterwards(kube):
+    mounts = [{"name": "w", "mountPath": "/w"}]
+    kube.make(pod("ends-alone", shell("until [ -e /w/go ]; do sleep 0.1; done; echo last words; exit 7", volumeMounts=mounts),
+                  volumes=[{"name": "w", "emptyDir": {}}]))  # fmt: skip
+    kube.ready("ends-alone")
+    node = kube.node_of("ends-alone")
+    uid = kube.get("pod", "ends-alone")["metadata"]["uid"]
+    node.stop_containerd()
+    node.path(f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/w/go").touch()
+    until(lambda: node.run("pgrep", "-f", "until .* -e /w/go", check=False).stdout == "", what="the command's end")
+    node.start_containerd()
+    assert kube.ended("ends-alone") == (7, "last words\n")
+
+
+def test_kubelet_restarts_and_the_pod_runs_on(kube):
+    kube.start("kubelet-away")
+    node = kube.node_of("kubelet-away")
+    before = init_pid(kube, "kubelet-away")
+    node.run("systemctl", "restart", "kubelet")
+    ready_again(kube, node)
+    assert kube.run("after-kubelet", "echo works", nodeName=node.name) == (0, "works\n")
+    assert_untouched(kube, "kubelet-away", before)
+
+
+def test_a_killed_shim_costs_its_pod_and_nothing_else(kube):
+    kube.make(pod("shim-dies", shell("exec sleep 86331"), restartPolicy="Always"))
+    kube.ready("shim-dies")
+    node = kube.node_of("shim-dies")
+    kube.start("neighbour", nodeName=node.name)
+    neighbour = init_pid(kube, "neighbour")
+    workload, _ = init_pid(kube, "shim-dies")
+    shim = stat_of(workload)[1]
+    assert "shim-reaper" in comm(shim)
+    os.kill(shim, signal.SIGKILL)
+    until(lambda: kube.status("shim-dies")["restartCount"] >= 1, limit=90, what="the pod's restart")
+    kube.ready("shim-dies")
+    # the old workload did not outlive its pod
+    assert len(node.run("pgrep", "-fx", "sleep 86331").stdout.split()) == 1
+    assert_untouched(kube, "neighbour", neighbour)
