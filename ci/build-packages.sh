@@ -9,6 +9,7 @@
 # The build runs in a staged copy with debian/ at its root, so the checkout stays clean. The same
 # sources give the same bytes, whoever builds and where (SOURCE_DATE_EPOCH is the time of their last
 # commit), and sources that were built before are taken from $REAPER_CI_STATE/packages.
+# With `all` dist/ also gets reaper-VERSION-ARCH.spdx.json, the bill of materials, and SHA256SUMS.
 # A commit that is not tagged vVERSION gets VERSION~DATE.COMMIT, so that apt sees what is newer;
 # uncommitted changes add a hash of themselves.
 
@@ -149,6 +150,7 @@ rpm_root() {
     cp packaging/common/50-reaper.preset "$root/rpm/usr/lib/systemd/system-preset/"
     cp packaging/common/reaper.cil "$root/rpm/usr/share/selinux/packages/reaper/"
     cp LICENSE "$root/rpm/usr/share/licenses/reaper/"
+    zcat -f "$root/deb/usr/share/doc/reaper"/NOTICES* >"$root/rpm/usr/share/licenses/reaper/NOTICES"
     cp kubernetes/runtimeclass.yaml "$root/rpm/usr/share/doc/reaper/"
     find "$root/rpm" -type f ! -path '*/bin/*' -exec chmod 0644 {} +
 }
@@ -191,4 +193,12 @@ if [ "$kind" != deb ]; then
     rpm=reaper-$version-1.$rpm_arch.rpm
     [ -e "${kept%/*}/$rpm" ] || build_rpm
     deliver "${kept%/*}/$rpm" "reaper-*.$rpm_arch.rpm"
+fi
+if [ "$kind" = all ]; then
+    sbom=reaper-$version-$arch.spdx.json
+    find dist -maxdepth 1 -name "reaper-*-$arch.spdx.json" ! -name "$sbom" -delete
+    "$here/sbom.py" "$version" "$arch" "$epoch" "dist/$package" "dist/$rpm" >"dist/$sbom"
+    (cd dist && sha256sum -- *.deb *.rpm *.spdx.json >SHA256SUMS)
+    echo "$top/dist/$sbom"
+    echo "$top/dist/SHA256SUMS"
 fi

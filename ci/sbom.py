@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""sbom.py VERSION ARCH EPOCH PACKAGE…: the bill of materials of the packages, as SPDX 2.3 JSON.
+
+What is in it: the packages with their hashes, and each library that is linked into the programs, with
+version and licence as Debian's package has them. The same input gives the same bytes.
+"""
+
+import datetime
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+
+# the library's Debian package, and its licence as SPDX writes it
+LIBRARIES = {
+    "libc6-dev": ("glibc", "LGPL-2.1-or-later"),
+    "libcap-dev": ("libcap", "BSD-3-Clause OR GPL-2.0-only"),
+    "libjson-c-dev": ("json-c", "MIT"),
+    "libprotobuf-c-dev": ("protobuf-c", "BSD-2-Clause"),
+    "libseccomp-dev": ("libseccomp", "LGPL-2.1-only"),
+}
+
+
+def version_of(package):
+    command = ["dpkg-query", "-W", "-f", "${source:Version}", package]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def part(name, version, licence, **more):
+    return {
+        "SPDXID": f"SPDXRef-{name}".replace("_", "-").replace("~", "-"), "name": name, "versionInfo": version,
+        "licenseDeclared": licence, "licenseConcluded": "NOASSERTION", "copyrightText": "NOASSERTION",
+        "downloadLocation": "NOASSERTION", "filesAnalyzed": False, **more,
+    }  # fmt: skip
+
+
+def document(version, arch, epoch, packages):
+    own = part("reaper", version, "Apache-2.0")
+    linked = [
+        part(name, version_of(debian), licence, externalRefs=[{
+            "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+            "referenceLocator": f"pkg:deb/debian/{debian}@{version_of(debian)}?arch={arch}",
+        }])
+        for debian, (name, licence) in sorted(LIBRARIES.items())
+    ]  # fmt: skip
+    files = [
+        part(path.name, version, "Apache-2.0", packageFileName=path.name, checksums=[
+            {"algorithm": "SHA256", "checksumValue": hashlib.sha256(path.read_bytes()).hexdigest()}])
+        for path in map(pathlib.Path, packages)
+    ]  # fmt: skip
+    relations = [("SPDXRef-DOCUMENT", "DESCRIBES", own["SPDXID"])]
+    relations += [(own["SPDXID"], "STATIC_LINK", each["SPDXID"]) for each in linked]
+    relations += [(each["SPDXID"], "CONTAINS", own["SPDXID"]) for each in files]
+    return {
+        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
+        "name": f"reaper-{version}-{arch}",
+        "documentNamespace": f"https://reaper.invalid/spdx/reaper-{version}-{arch}",
+        "creationInfo": {
+            "created": datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creators": ["Organization: Reaper maintainers"],
+        },
+        "packages": [own, *linked, *files],
+        "relationships": [
+            {"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b} for a, kind, b in relations],
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 5:
+        sys.exit("usage: sbom.py VERSION ARCH EPOCH PACKAGE...")
+    json.dump(document(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]), sys.stdout, indent=1)
+    print()
