@@ -62,6 +62,16 @@ int root_missing_dirs(const char *root, const char *name, char **ret_last)
 	return missing;
 }
 
+/* Removes the directories above `path` that were made for it; returns `r`. */
+static int take_back(char *path, int made, int r)
+{
+	for (; made > 0; made--) {
+		*strrchr(path, '/') = '\0';
+		(void)rmdir(path); /* somebody else has put something there: it stays */
+	}
+	return r;
+}
+
 static int mkdirs(char *path, size_t at, mode_t mode, mode_t last_mode)
 {
 	int made = 0;
@@ -74,7 +84,7 @@ static int mkdirs(char *path, size_t at, mode_t mode, mode_t last_mode)
 		if (mkdir(path, last ? last_mode : mode) == 0)
 			made++;
 		else if (errno != EEXIST)
-			return -errno;
+			return take_back(path, made, -errno);
 		if (last)
 			return made;
 		path[next] = '/';

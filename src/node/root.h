@@ -17,7 +17,8 @@ int root_real_path(int fd, char **ret_path);
  * which the caller frees. -errno. */
 int root_missing_dirs(const char *root, const char *name, char **ret_last);
 
-/* Makes the missing directories of ROOT/NAME. Returns how many levels were made, or -errno. */
+/* Makes the missing directories of ROOT/NAME: all, or none. Returns how many levels were made, or
+ * -errno. */
 int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mode);
 
 /* Removes the lowest `levels` directories of ROOT/NAME as far as they are empty. */
