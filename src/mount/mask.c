@@ -138,7 +138,7 @@ static const char *point_of(const struct mask *m, const char *path)
 
 static const struct mask_entry **entries_of(const struct mask *m, const char *point, size_t *ret_n)
 {
-	const struct mask_entry **v = calloc(m->plan.n + 1, sizeof(*v));
+	const struct mask_entry **v = calloc(m->plan.n + 1, sizeof(void *));
 	size_t n = 0;
 
 	for (size_t i = 0; v && i < m->plan.n; i++) {
@@ -198,8 +198,7 @@ enum { MARK_SIZE = SHA256_HEX_SIZE + 6 };
 
 static void mark_name(const char *point, char buf[MARK_SIZE])
 {
-	memcpy(buf, "bound.", 6);
-	sha256_hex(point, strlen(point), buf + 6);
+	sha256_hex(point, strlen(point), stpcpy(buf, "bound."));
 }
 
 static bool has_layer(const struct mask *m, const char *point)

@@ -190,7 +190,7 @@ static int hide_around(struct planner *p, const char *path)
 
 static int hide(struct planner *p, const char *path)
 {
-	struct found st;
+	struct found st = {.mode = 0};
 	int r;
 
 	if (!path[1] || mask_rules_allow(p->rules, path))
@@ -256,7 +256,7 @@ static int walk_name(
 {
 	_cleanup_free_ char *path = NULL;
 	bool last = rest[strspn(rest, "/")] == '\0';
-	struct found st;
+	struct found st = {.mode = 0};
 	int r = join(p, s.done, name, &path);
 
 	if (r != 0)

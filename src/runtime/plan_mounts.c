@@ -413,6 +413,15 @@ static int add_new_fs(struct mounts_builder *b, const struct oci_mount *m, const
 	return 0;
 }
 
+/* Our private /run, and with dns-mode host what the view shows anyhow. */
+static bool is_there_already(
+	const struct mounts_builder *b, const struct oci_mount *m, const char *dest, bool bind)
+{
+	if (str_eq(dest, "/etc/resolv.conf"))
+		return b->in->settings->dns_mode == DNS_HOST;
+	return !bind && str_eq(dest, "/run") && m->type && str_eq(m->type, "tmpfs");
+}
+
 static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 {
 	char buf[PATH_MAX];
@@ -424,8 +433,8 @@ static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 	if (r < 0)
 		return err_wrapf(b->err, "mount at %s", dest);
 	bind = o.bind || (m->type && str_eq(m->type, "bind"));
-	if (str_eq(dest, "/etc/resolv.conf") && b->in->settings->dns_mode == DNS_HOST)
-		r = 0; /* the view has the host's */
+	if (is_there_already(b, m, dest, bind))
+		r = 0;
 	else if (str_eq(dest, "/"))
 		r = err_setf(b->err, ERR_INVALID, EINVAL,
 			"mount at /: the root is the host's view; mount at a place below it");
@@ -437,8 +446,6 @@ static int add_mount(struct mounts_builder *b, const struct oci_mount *m)
 		r = add_cgroup(b, dest, &o);
 	else if (str_eq(dest, "/dev") && str_eq(m->type, "tmpfs"))
 		r = add_dev(b, (const char *const *)m->options);
-	else if (str_eq(dest, "/run") && str_eq(m->type, "tmpfs"))
-		r = 0; /* ours is there already */
 	else
 		r = add_new_fs(b, m, dest);
 	mount_options_done(&o);

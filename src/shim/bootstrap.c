@@ -16,7 +16,7 @@ static int read_options(struct bootstrap *b, const Google__Protobuf__Any *any)
 	const char *type = any ? any->type_url : "", *slash = strrchr(type, '/');
 	int r = 0;
 
-	if (str_eq(slash ? slash + 1 : type, runc_options))
+	if (any && str_eq(slash ? slash + 1 : type, runc_options))
 		options = containerd__runc__v1__options__unpack(
 			NULL, any->value.len, any->value.data);
 	if (!options)

@@ -58,14 +58,13 @@ int container_record(const struct container *c, struct err *err)
 {
 	_cleanup_close_ int bundle = open(c->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_strv_ char **dirs = NULL;
-	_cleanup_free_ struct store_process *loggers = NULL;
 	struct store_record record = STORE_RECORD_INIT;
+	int r;
 
 	if (bundle < 0)
 		return err_sysf(err, errno, "bundle %s", c->bundle);
 	if (cgroup_to_strv(&c->cgroup, &dirs) < 0 || add_loggers(&record, c) < 0)
 		return err_sysf(err, ENOMEM, "record");
-	loggers = record.loggers;
 	record.id = c->id; /* borrowed for the call: the record is written, not kept */
 	record.ns = c->shim->ns;
 	record.group = c->group;
@@ -83,7 +82,9 @@ int container_record(const struct container *c, struct err *err)
 	record.exited = c->init.state == PROCESS_EXITING || c->init.state == PROCESS_STOPPED;
 	record.exit_status = c->init.exit_status;
 	record.exited_at = c->init.exited_at;
-	return store_record_write(bundle, &record, err);
+	r = store_record_write(bundle, &record, err);
+	free(record.loggers);
+	return r;
 }
 
 static void remove_record(const struct container *c)
