@@ -88,8 +88,9 @@ def test_every_attack_fails(bench, target, without, changes):
 def test_the_attacks_are_real(bench, target):
     """With more capabilities, which is what privileged pods have, they work: nothing holds then."""
     got = outcomes(bench, target, ("pid",), more=["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"])
-    names = """bind-parent open-tree fsopen-tmpfs mount-namespace proc-1-root proc-each-root victim-root victim-mem
-        victim-ptrace setns-1-mnt""".split()
+    # not those on process 1, which may have capabilities that nobody here can have
+    names = """bind-parent open-tree fsopen-tmpfs mount-namespace proc-each-root victim-root victim-mem
+        victim-ptrace""".split()
     assert {name: got[name] for name in names} == dict.fromkeys(names, "WORKED")
 
 
