@@ -147,7 +147,7 @@ def test_containerd_that_is_installed_with_us_is_merged_after_it(stock):
 def test_a_shim_that_shadows_the_packages_is_named(node):
     node.path("/usr/local/bin").mkdir(parents=True, exist_ok=True)
     shadow = node.path("/usr/local/bin/containerd-shim-reaper-v2")
-    shadow.write_text("#!/bin/sh\nexit 1\n")
+    shadow.write_text('#!/bin/sh\nexec /usr/bin/containerd-shim-reaper-v2 "$@"\n')
     shadow.chmod(0o755)
     said = install(node)
     assert "reaper: warning: /usr/local/bin/containerd-shim-reaper-v2 comes before" in said
