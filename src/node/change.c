@@ -303,6 +303,11 @@ int change_write(const struct plan *p, struct journal *j, struct report *rep, st
 		return r == -ESTALE ? -EIO : r;
 	}
 	r = write_commit(&job, err);
+	if (r == -ENOTRECOVERABLE) {
+		/* with the intent on disk the next run finds out how far this one came */
+		(void)report_set(rep, REASON_E_UNDO_FAILED, "%s", err->text);
+		return r;
+	}
 	if (r < 0) {
 		put_back(root, &old, j, made);
 		if (r != -ESTALE)

@@ -228,7 +228,8 @@ static int undo_write(struct undo *u, struct report *rep)
 	if (r == -ESTALE)
 		return report_set(rep, REASON_E_CHANGED, "%s", err.text);
 	if (r < 0)
-		return report_set(rep, REASON_E_FILE, "%s", err.text);
+		return report_set(rep, r == -ENOTRECOVERABLE ? REASON_E_UNDO_FAILED : REASON_E_FILE,
+			"%s", err.text);
 	if (write_hash(f->path, rep->hash_after) < 0)
 		rep->hash_after[0] = '\0';
 	journal_remove(d->root, u->plan.handler, 0);

@@ -334,9 +334,10 @@ static int overwrite(const struct write_job *job, int fd, const char *old, size_
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r < 0) { /* as it was, as far as that goes */
-		(void)write_at(fd, old + at, old_len - at, at);
-		if (ftruncate(fd, (off_t)old_len) == 0)
-			(void)fsync(fd);
+		if (write_at(fd, old + at, old_len - at, at) < 0 ||
+			ftruncate(fd, (off_t)old_len) < 0)
+			return -ENOTRECOVERABLE;
+		(void)fsync(fd);
 	}
 	return r;
 }
@@ -376,6 +377,10 @@ int write_commit(struct write_job *job, struct err *err)
 	}
 	if (r == -ESTALE)
 		return err_setf(err, ERR_PRECONDITION, ESTALE, "%s was changed by somebody else",
+			job->path);
+	if (r == -ENOTRECOVERABLE)
+		return err_setf(err, ERR_PRECONDITION, ENOTRECOVERABLE,
+			"writing %s failed, and its old bytes could not be written back",
 			job->path);
 	if (r < 0)
 		return err_sysf(err, -r, "writing %s", job->path);

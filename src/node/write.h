@@ -45,7 +45,8 @@ int write_prepare(struct write_job *job, const char *root, const char *name, con
  * Writes a new file beside the old one, synced, with its owner, mode and attributes, and gives it
  * the name. -ESTALE: the file was changed by somebody else since it was read, or came into being;
  * nothing was done. Where a rename cannot be (a bind mount: EBUSY; hard links), the bytes are
- * written into the file, in one call. On an error the file has its old bytes.
+ * written into the file, in one call. On an error the file has its old bytes, but for
+ * -ENOTRECOVERABLE: these could not be written back either (a dying disk).
  */
 int write_commit(struct write_job *job, struct err *err);
 
