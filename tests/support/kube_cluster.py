@@ -206,7 +206,9 @@ class Kube:
 # Of all that a census sees, what a pod of Reaper may leave on a node on which a kubelet works.
 TRACES = re.compile(
     r"^process .*(containerd-shim-reaper|reaper-runtime|sleep infinity)"
-    r"|^(mount|run) .*(/var/lib/kubelet/pods/|/run/reaper|/run/containerd/(s/|io\.containerd\.(runtime|grpc|sandbox)))"
+    r"|^mount .*(/var/lib/kubelet/pods/|/run/reaper|/run/containerd/(s/|io\.containerd\.(runtime|grpc|sandbox)))"
+    # not containerd's records of dead sandboxes: the kubelet collects them once a minute, from half a minute on
+    r"|^run .*(/run/reaper|/run/containerd/(s/|io\.containerd\.(runtime|sandbox)))"
     r"|^cgroup .*kubepods.*pod[0-9a-f]{8}"
     r"|^work directory|^dev |^temporary file"
 )
