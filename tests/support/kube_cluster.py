@@ -68,8 +68,19 @@ class Cluster:
 
     # --- kubectl --------------------------------------------------------------------------------
 
-    def kubectl(self, *argv, **options):
-        return run(["kubectl", *argv], env=self.environment(), **options)
+    def kubectl(self, *argv, check=True, **options):
+        """A call that must work waits for an API server that is away: etcd goes with its node's containerd."""
+
+        def answered():
+            result = run(["kubectl", *argv], env=self.environment(), check=False, **options)
+            if result.returncode == 0 or not check:
+                return result
+            if AWAY.search(str(result.stderr)):
+                return None
+            raise AssertionError(f"kubectl {' '.join(map(str, argv))} ended with {result.returncode}\n"
+                                 f"stdout: {str(result.stdout)[-2000:]}\nstderr: {str(result.stderr)[-4000:]}")  # fmt: skip
+
+        return until(answered, limit=180, what="the API server")
 
     def out(self, *argv, **options):
         return self.kubectl(*argv, **options).stdout
@@ -202,6 +213,9 @@ class Kube:
             where = ["--namespace", namespace] if namespace else []
             self.cluster.kubectl("delete", kind, name, *where, "--ignore-not-found", "--wait=false", check=False)
 
+
+# What kubectl says of a server that does not answer, and nothing else.
+AWAY = re.compile(r"connection refused|connection reset|: EOF|etcdserver: |TLS handshake timeout|http2: client connection")
 
 # Of all that a census sees, what a pod of Reaper may leave on a node on which a kubelet works.
 TRACES = re.compile(
