@@ -1,7 +1,9 @@
 #include "node/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
 
@@ -221,4 +223,14 @@ int cli_main(const struct cli *cli, const struct cli_args *defaults, int argc, c
 	}
 	r = parse_options(cli, c, argc, argv, used + 1, &args);
 	return r != 0 ? r : c->run(&args);
+}
+
+int cli_print_json(struct json_object *o)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (json_write(o, JSON_COMPACT, &text, NULL) < 0)
+		return 1;
+	(void)fputs(text, stdout);
+	return 0;
 }

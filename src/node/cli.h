@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/json.h"
 
 /* Values of all options of all commands; a command reads the ones its row lists. Strings are
  * borrowed from argv. */
@@ -73,3 +74,7 @@ enum { CLI_EXIT_USAGE = 2 };
  * and CLI_EXIT_USAGE. `defaults` are the values of options that are not given.
  */
 int cli_main(const struct cli *cli, const struct cli_args *defaults, int argc, char **argv);
+
+/* What --json asks for: the object on standard output. 0, or 1 without memory; `o` stays the
+ * caller's. */
+int cli_print_json(struct json_object *o);

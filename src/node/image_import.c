@@ -8,7 +8,6 @@
 static int print(const struct cli_args *args, const char *result, const char *message)
 {
 	_cleanup_(json_object_freep) struct json_object *o = NULL;
-	_cleanup_free_ char *text = NULL;
 
 	if (!args->json) {
 		(void)printf("reaperctl: %s\n", message);
@@ -16,11 +15,9 @@ static int print(const struct cli_args *args, const char *result, const char *me
 	}
 	o = json_new_object();
 	if (json_put_str(o, "result", result) < 0 || json_put_str(o, "image", IMAGE_NAME) < 0 ||
-		json_put_str(o, "message", message) < 0 ||
-		json_write(o, JSON_COMPACT, &text, NULL) < 0)
+		json_put_str(o, "message", message) < 0)
 		return 1;
-	(void)fputs(text, stdout);
-	return 0;
+	return cli_print_json(o);
 }
 
 int image_import_command(const struct cli_args *args)

@@ -140,16 +140,6 @@ static int list(const struct cli_args *args, const struct store_layout *layout,
 	return r < 0 ? r : 0;
 }
 
-static int print_object(struct json_object *o)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (json_write(o, JSON_COMPACT, &text, NULL) < 0)
-		return 1;
-	(void)fputs(text, stdout);
-	return 0;
-}
-
 int overlay_list_command(const struct cli_args *args)
 {
 	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
@@ -158,7 +148,7 @@ int overlay_list_command(const struct cli_args *args)
 
 	if (load_layout(&layout, &err) < 0 || list(args, &layout, o, &err) < 0)
 		return fail(&err);
-	return args->json ? print_object(o) : 0;
+	return args->json ? cli_print_json(o) : 0;
 }
 
 /* ---- gc ---- */
@@ -229,7 +219,7 @@ int overlay_gc_command(const struct cli_args *args)
 	o = json_new_object();
 	if (json_put_str(o, "result", removed ? "changed" : "unchanged") < 0 ||
 		json_put_u64(o, "removed", removed) < 0 || json_put_u64(o, "in_use", used) < 0 ||
-		print_object(o) != 0)
+		cli_print_json(o) != 0)
 		return 1;
 	return args->all && used > 0;
 }

@@ -101,17 +101,11 @@ static int put_stale(void *arg, const char *key, const struct stale_files *stale
 int overlay_refresh_command(const struct cli_args *args)
 {
 	_cleanup_(json_object_freep) struct json_object *out = json_new_object();
-	_cleanup_free_ char *text = NULL;
 	struct err err = ERR_INIT;
 
 	if (overlay_refresh_all(args->json ? put_stale : print_stale, out, &err) < 0) {
 		(void)fprintf(stderr, "reaperctl: overlay refresh: %s\n", err.text);
 		return 1;
 	}
-	if (!args->json)
-		return 0;
-	if (json_write(out, JSON_COMPACT, &text, NULL) < 0)
-		return 1;
-	(void)fputs(text, stdout);
-	return 0;
+	return args->json ? cli_print_json(out) : 0;
 }

@@ -72,16 +72,6 @@ static int find_uppers(const struct cli_args *args, struct target *t, struct err
 	return r < 0 ? r : mount_group_uppers(&t->spec, &t->uppers, err);
 }
 
-static int print_object(struct json_object *o)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (json_write(o, JSON_COMPACT, &text, NULL) < 0)
-		return 1;
-	(void)fputs(text, stdout);
-	return 0;
-}
-
 /* ---- show ---- */
 
 static int show_json(const struct target *t, const struct mount_group_info *info, struct err *err)
@@ -110,7 +100,7 @@ static int show_json(const struct target *t, const struct mount_group_info *info
 		json_put_u64(o, "used_inodes", info->used_inodes) < 0 ||
 		json_put_u64(o, "processes", info->processes) < 0)
 		return err_sysf(err, ENOMEM, "group");
-	return print_object(o);
+	return cli_print_json(o);
 }
 
 static void show_text(const struct target *t, const struct mount_group_info *info)
@@ -247,7 +237,7 @@ static int tell_changes(const struct cli_args *args, const struct target *t,
 	if (json_put_consume(o, "changes", list) < 0 ||
 		json_put_str(o, "group", t->group.key) < 0 || r < 0)
 		return err_sysf(err, ENOMEM, "changes");
-	return args->json ? print_object(o) : 0;
+	return args->json ? cli_print_json(o) : 0;
 }
 
 int overlay_diff_command(const struct cli_args *args)
@@ -352,7 +342,7 @@ int overlay_reset_command(const struct cli_args *args)
 			json_put_str(o, "group", t.group.key) < 0 ||
 			json_put_u64(o, "processes", processes) < 0)
 			return 1;
-		return print_object(o);
+		return cli_print_json(o);
 	}
 	if (r == 0)
 		(void)printf("reaperctl: %s: nothing was written, nothing to reset\n", t.group.key);

@@ -16,6 +16,10 @@ void stats_fields(struct wire *w, const char *text, const struct stats_field *fi
 void stats_line_fields(
 	struct wire *w, const char *line, const struct stats_field *fields, size_t n);
 
+/* The same from a file, as the message `field`; without the file there is none. */
+void stats_file_message(struct wire *w, unsigned field, const struct cgroup *cg,
+	enum cgroup_controller c, const char *file, const struct stats_field *fields, size_t n);
+
 /* A field from a file that is one number; without the file there is no field. */
 void stats_file_field(struct wire *w, unsigned field, const struct cgroup *cg,
 	enum cgroup_controller c, const char *file);

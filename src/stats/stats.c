@@ -27,6 +27,18 @@ void stats_line_fields(struct wire *w, const char *line, const struct stats_fiel
 			wire_u64(w, fields[i].number, v);
 }
 
+void stats_file_message(struct wire *w, unsigned field, const struct cgroup *cg,
+	enum cgroup_controller c, const char *file, const struct stats_field *fields, size_t n)
+{
+	_cleanup_free_ char *text = NULL;
+	struct wire message = WIRE_INIT;
+
+	if (cgroup_read(cg, c, file, &text) < 0)
+		return;
+	stats_fields(&message, text, fields, n);
+	wire_message(w, field, &message);
+}
+
 void stats_file_field(struct wire *w, unsigned field, const struct cgroup *cg,
 	enum cgroup_controller c, const char *file)
 {

@@ -161,17 +161,6 @@ static void add_ticks(struct wire *w, unsigned field, const char *text, const ch
 		wire_u64(w, field, ticks * (NSEC_PER_SEC / hz));
 }
 
-static void add_throttling(struct wire *w, const struct cgroup *cg)
-{
-	_cleanup_free_ char *text = NULL;
-	struct wire throttling = WIRE_INIT;
-
-	if (cgroup_read(cg, CGROUP_CPU, "cpu.stat", &text) < 0)
-		return;
-	stats_fields(&throttling, text, throttle_fields, ARRAY_LEN(throttle_fields));
-	wire_message(w, CPU_THROTTLING, &throttling);
-}
-
 static void add_cpu(struct wire *w, const struct cgroup *cg)
 {
 	_cleanup_free_ char *ticks = NULL;
@@ -187,7 +176,8 @@ static void add_cpu(struct wire *w, const struct cgroup *cg)
 	}
 	add_per_cpu(&usage, cg);
 	wire_message(&cpu, CPU_USAGE, &usage);
-	add_throttling(&cpu, cg);
+	stats_file_message(&cpu, CPU_THROTTLING, cg, CGROUP_CPU, "cpu.stat", throttle_fields,
+		ARRAY_LEN(throttle_fields));
 	wire_message(w, METRICS_CPU, &cpu);
 }
 
@@ -225,17 +215,6 @@ static void add_memory(struct wire *w, const struct cgroup *cg)
 	add_memory_entry(&m, MEMORY_KERNEL, cg, "kmem.");
 	add_memory_entry(&m, MEMORY_KERNEL_TCP, cg, "kmem.tcp.");
 	wire_message(w, METRICS_MEMORY, &m);
-}
-
-static void add_oom_control(struct wire *w, const struct cgroup *cg)
-{
-	_cleanup_free_ char *text = NULL;
-	struct wire oom = WIRE_INIT;
-
-	if (cgroup_read(cg, CGROUP_MEMORY, "memory.oom_control", &text) < 0)
-		return;
-	stats_fields(&oom, text, oom_fields, ARRAY_LEN(oom_fields));
-	wire_message(w, METRICS_OOM_CONTROL, &oom);
 }
 
 /* /sys/dev/block/8:0 leads to …/block/sda; a device that has gone has no name. */
@@ -311,7 +290,8 @@ void stats_v1(struct wire *w, const struct cgroup *cg)
 	add_pids(w, cg);
 	add_cpu(w, cg);
 	add_memory(w, cg);
-	add_oom_control(w, cg);
+	stats_file_message(w, METRICS_OOM_CONTROL, cg, CGROUP_MEMORY, "memory.oom_control",
+		oom_fields, ARRAY_LEN(oom_fields));
 	add_blkio(w, cg);
 	stats_rdma(w, METRICS_RDMA, cg);
 	stats_hugetlb(w, METRICS_HUGETLB, cg, &hugetlb_names);

@@ -204,17 +204,6 @@ static void add_memory(struct wire *w, const struct cgroup *cg)
 	wire_message(w, METRICS_MEMORY, &m);
 }
 
-static void add_memory_events(struct wire *w, const struct cgroup *cg)
-{
-	_cleanup_free_ char *text = NULL;
-	struct wire events = WIRE_INIT;
-
-	if (cgroup_read(cg, CGROUP_MEMORY, "memory.events", &text) < 0)
-		return;
-	stats_fields(&events, text, event_fields, ARRAY_LEN(event_fields));
-	wire_message(w, METRICS_MEMORY_EVENTS, &events);
-}
-
 /* "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6" */
 static void add_io_line(struct wire *w, const char *line)
 {
@@ -249,5 +238,6 @@ void stats_v2(struct wire *w, const struct cgroup *cg)
 	stats_rdma(w, METRICS_RDMA, cg);
 	add_io(w, cg);
 	stats_hugetlb(w, METRICS_HUGETLB, cg, &hugetlb_names);
-	add_memory_events(w, cg);
+	stats_file_message(w, METRICS_MEMORY_EVENTS, cg, CGROUP_MEMORY, "memory.events",
+		event_fields, ARRAY_LEN(event_fields));
 }

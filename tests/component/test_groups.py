@@ -56,16 +56,6 @@ def log_of(bench, number=-1):
 WRITE, READ = "echo x >/etc/reaper-test-was-here", "cat /etc/reaper-test-was-here 2>/dev/null; true"
 
 
-@pytest.fixture
-def sources(bench):
-    """A tmpfs of this machine for volumes; gone with the test."""
-    directory = bench.directory / "volumes"
-    directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
-    yield directory
-    subprocess.run(["umount", "-l", directory], check=True)
-
-
 # ---- scopes ----
 
 

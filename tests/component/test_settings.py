@@ -1,10 +1,8 @@
 """Settings of the node and of the pod, as a container sees what they do; keys of the version in Rust."""
 
-import os
-
 import pytest
 
-from bench import spec
+from running import bind, said
 from ttrpc import RpcError
 
 pytestmark = pytest.mark.submission("a setting does what it says or refuses the pod; milliseconds")
@@ -15,32 +13,12 @@ def with_settings(bench, **settings):
     bench.environment = lambda: {**usual, **settings}
 
 
-def said(bench, script, name="one", **changes):
-    c = bench.container("/bin/sh", "-c", script, name=name, **changes)
-    stdout = c.fifo("stdout")
-    reader = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        c.create(stdout=stdout)
-    except RpcError:
-        os.close(reader)
-        c.end(delete=False)
-        raise
-    c.call("Start")
-    c.call("Wait")
-    os.set_blocking(reader, True)
-    with os.fdopen(reader) as file:
-        text = file.read()
-    c.end()
-    return text
-
-
 @pytest.fixture
 def resolver(bench):
     """The mount that kubelet adds for the pod's resolver configuration."""
     file = bench.directory / "resolv.conf"
     file.write_text("nameserver 10.96.0.10\n")
-    mount = {"destination": "/etc/resolv.conf", "type": "bind", "source": str(file), "options": ["rbind", "ro"]}
-    return {"mounts": spec("x")["mounts"] + [mount]}
+    return bind(file, "/etc/resolv.conf", "ro")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +32,7 @@ def test_dns_mode_decides_whose_resolver_a_pod_sees(bench, resolver, node, pod, 
     with open("/etc/resolv.conf") as file:
         host = file.read()
     expected = "nameserver 10.96.0.10\n" if own else host
-    assert said(bench, "cat /etc/resolv.conf", **resolver, **annotations) == expected
+    assert said(bench, "cat /etc/resolv.conf", resolver, **annotations) == expected
 
 
 @pytest.mark.parametrize(

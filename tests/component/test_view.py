@@ -18,16 +18,6 @@ from waiting import until
 pytestmark = pytest.mark.submission("the view is the product; each takes milliseconds")
 
 
-@pytest.fixture
-def sources(bench):
-    """A tmpfs of this machine for volumes; gone with the test."""
-    directory = bench.directory / "volumes"
-    directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
-    yield directory
-    subprocess.run(["umount", "-l", directory], check=True)
-
-
 def test_two_pods_have_different_volumes_at_one_path(bench, sources):
     for name in ("a", "b"):
         (sources / name).mkdir()

@@ -18,16 +18,6 @@ HOLD = "echo ready; exec sleep 600"
 ADMIN = {"process": {"capabilities": {k: ["CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")}}}
 
 
-@pytest.fixture
-def sources(bench):
-    """A tmpfs of this machine for volumes; gone with the test."""
-    directory = bench.directory / "volumes"
-    directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
-    yield directory
-    subprocess.run(["umount", "-l", directory], check=True)
-
-
 def missing(places):
     """Of each place the first part that the host does not have."""
     found = set()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import shutil
 
 import pytest
@@ -93,6 +94,16 @@ def bench(checked):
     made = Bench()
     yield made
     made.close()
+
+
+@pytest.fixture
+def sources(bench):
+    """A tmpfs of this machine for volumes; gone with the test."""
+    directory = bench.directory / "volumes"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "reaper-test", directory], check=True)
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
 
 
 @pytest.fixture
