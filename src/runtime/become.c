@@ -113,6 +113,7 @@ static int step_null(struct init *in UNUSED, struct err *err)
 	for (int fd = 0; fd < 3; fd++) {
 		if (!is_null(fd))
 			continue;
+		/* O_NONBLOCK: the path is the view's, and might be a FIFO */
 		if (null < 0)
 			null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (null < 0)
@@ -120,6 +121,9 @@ static int step_null(struct init *in UNUSED, struct err *err)
 		if (!is_null(null))
 			return err_setf(err, ERR_PRECONDITION, ENODEV,
 				"/dev/null of the view is another file");
+		/* workloads expect streams that block: ansible refuses others */
+		if (fcntl(null, F_SETFL, 0) < 0)
+			return err_sysf(err, errno, "/dev/null of the view");
 		if (dup2(null, fd) < 0)
 			return err_sysf(err, errno, "/dev/null as descriptor %d", fd);
 	}

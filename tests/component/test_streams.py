@@ -108,6 +108,26 @@ def test_fifo_uri_is_a_path(bench):
     c.end()
 
 
+# what a process finds: a nonzero status if one of its streams does not block
+BLOCKING = "for n in 0 1 2; do f=$(sed -n 's/^flags:.//p' /proc/self/fdinfo/$n); [ $((f & 04000)) = 0 ] || exit $((n + 1)); done"
+
+
+@pytest.mark.parametrize("how", ["nowhere", "fifos", "terminal"])
+def test_streams_block(bench, how):
+    """Ansible, among others, refuses to start with a stream that does not."""
+    # a subshell's $() has another descriptor 1 only: its own fdinfo is asked of the shell's
+    script = BLOCKING.replace("/proc/self", "/proc/$$")
+    c = bench.container("/bin/sh", "-c", script, process={"terminal": how == "terminal"})
+    streams, readers = {}, []
+    if how != "nowhere":
+        streams["stdin"] = c.fifo("stdin")
+        for name in ("stdout",) if how == "terminal" else ("stdout", "stderr"):
+            streams[name] = c.fifo(name)
+            readers.append(Reader(streams[name]))
+    assert run(c, **streams) == 0
+    c.end()
+
+
 def test_empty_names_are_dev_null(bench):
     c = bench.container("/bin/sh", "-c", "for n in 0 1 2; do [ /proc/self/fd/$n -ef /dev/null ] || exit $((n + 1)); done")
     assert run(c) == 0
