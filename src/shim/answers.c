@@ -266,14 +266,15 @@ static void task_exited(struct process *p)
 	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
 }
 
-void answer_oom_event(const struct container *c)
+void answer_oom_event(const struct container *c, struct event_receipt *receipt,
+	void (*on_told)(struct event_receipt *r))
 {
 	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
 
 	if (c->audience != &task_audience) /* a sandbox of containerd's own has no task */
 		return;
 	event.container_id = c->id;
-	events_publish(c->shim->events, "/tasks/oom", &event.base);
+	events_publish_and_tell(c->shim->events, "/tasks/oom", &event.base, receipt, on_told);
 }
 
 void answer_paused_event(const struct container *c)

@@ -49,6 +49,7 @@ void answer_stats(struct ttrpc_call *call, struct stats *stats);
 
 /* The events of contract §4.2 that are no part of an audience's. */
 void answer_exec_added_event(const struct process *p);
-void answer_oom_event(const struct container *c);
+void answer_oom_event(const struct container *c, struct event_receipt *receipt,
+	void (*on_told)(struct event_receipt *r));
 void answer_paused_event(const struct container *c);
 void answer_resumed_event(const struct container *c);

@@ -116,6 +116,9 @@ void container_drained(struct stdio *io, void *ctx);
 /* What process_heard() waited for is there. */
 void container_process_heard(struct process *p);
 
+/* From oom.c: what oom_told() waited for is there. */
+void container_oom_told(struct container *c);
+
 /* From shim.c: a child was reaped; true if it was one of this container's, or a logger of it. */
 bool container_reaped(struct container *c, pid_t pid, uint32_t status);
 

@@ -198,9 +198,11 @@ static void check_alone(struct container *c)
 	event_timer_clear(&c->limit);
 	if (!process_heard(&c->init))
 		return;
+	oom_check(c); /* others of it may have been killed since */
+	if (!oom_told(c))
+		return;
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
-	oom_check(c); /* it may be why: CRI wants to know before the exit */
 	process_stopped(&c->init, true);
 	stdio_settle(&c->init.io);
 	delete_step(c);
@@ -245,6 +247,7 @@ static void init_reaped(struct container *c)
 		create_failed(c);
 		return;
 	}
+	oom_check(c); /* it may be why: CRI wants to know before the exit */
 	pause_cancel(c);
 	update_cancel(c);
 	event_timer_set_in(
@@ -271,6 +274,11 @@ void container_process_heard(struct process *p)
 		exec_over(p);
 	else
 		check_alone(p->container);
+}
+
+void container_oom_told(struct container *c)
+{
+	check_alone(c);
 }
 
 bool container_reaped(struct container *c, pid_t pid, uint32_t status)

@@ -25,6 +25,7 @@ struct queued {
 	const char *topic, *type_url; /* constants */
 	struct timespec at;
 	uint64_t queued_usec;
+	struct event_receipt *receipt; /* borrowed; NULL: nobody waits */
 	size_t len;
 	uint8_t data[];
 };
@@ -63,10 +64,38 @@ int events_new(struct event_loop *loop, const char *address, const char *ns,
 	return 0;
 }
 
+static void on_receipt(struct event_post *p)
+{
+	struct event_receipt *r = container_of(p, struct event_receipt, told);
+
+	r->on_told(r);
+}
+
+/* Whoever waits for this event goes on, from the loop: what he does may publish events. */
+static void release(struct events *e, struct queued *q)
+{
+	if (!q->receipt)
+		return;
+	q->receipt->event = NULL;
+	event_post(e->loop, &q->receipt->told, on_receipt);
+	q->receipt = NULL;
+}
+
+static void release_all(struct events *e)
+{
+	struct list *pos;
+
+	list_for_each (pos, &e->queue)
+		release(e, list_entry(pos, struct queued, node));
+}
+
 static void drop(struct events *e, struct list *node)
 {
+	struct queued *q = list_entry(node, struct queued, node);
+
+	release(e, q);
 	list_remove(node);
-	free(list_entry(node, struct queued, node));
+	free(q);
 	e->length--;
 }
 
@@ -122,6 +151,7 @@ static void retry_later(struct events *e, const char *why)
 
 	if (e->failures == 1)
 		log_warn("publishing events to %s: %s, trying again", e->address, why);
+	release_all(e);
 	event_timer_set_in(e->loop, &e->retry, delay * USEC_PER_SEC, on_retry);
 }
 
@@ -220,25 +250,64 @@ static void send_next(struct events *e)
 	}
 }
 
-void events_publish(struct events *e, const char *topic, const ProtobufCMessage *event)
+/* NULL: it is not told to anybody. */
+static struct queued *enqueue(struct events *e, const char *topic, const ProtobufCMessage *event)
 {
 	size_t len = protobuf_c_message_get_packed_size(event);
 	struct queued *q;
 
 	if (!e->address)
-		return;
+		return NULL;
 	q = malloc(sizeof(*q) + len);
 	if (!q) {
 		log_warn("out of memory, dropping an event (%s)", topic);
-		return;
+		return NULL;
 	}
 	make_room(e);
 	q->topic = topic;
 	q->type_url = event->descriptor->name;
 	q->at = clock_wall();
 	q->queued_usec = clock_boot_usec();
+	q->receipt = NULL;
 	q->len = protobuf_c_message_pack(event, q->data);
 	list_append(&e->queue, &q->node);
 	e->length++;
+	return q;
+}
+
+void events_publish(struct events *e, const char *topic, const ProtobufCMessage *event)
+{
+	if (enqueue(e, topic, event))
+		send_next(e);
+}
+
+void events_publish_and_tell(struct events *e, const char *topic, const ProtobufCMessage *event,
+	struct event_receipt *r, void (*on_told)(struct event_receipt *r))
+{
+	struct queued *q = enqueue(e, topic, event);
+
+	event_receipt_cancel(r);
+	r->on_told = on_told;
+	if (!q) {
+		event_post(e->loop, &r->told, on_receipt);
+		return;
+	}
+	q->receipt = r;
+	r->event = q;
+	if (e->failures > 0)
+		release(e, q);
 	send_next(e);
+}
+
+bool event_receipt_waits(const struct event_receipt *r)
+{
+	return r->event || r->told.loop;
+}
+
+void event_receipt_cancel(struct event_receipt *r)
+{
+	if (r->event)
+		r->event->receipt = NULL;
+	r->event = NULL;
+	event_post_cancel(&r->told);
 }

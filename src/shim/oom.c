@@ -10,6 +10,13 @@
  * the killer finds nobody, never. */
 enum { LOOK_FIRST_USEC = 1000, LOOK_LAST_USEC = 1024000 };
 
+static void on_told(struct event_receipt *r)
+{
+	struct oom *o = container_of(r, struct oom, receipt);
+
+	container_oom_told(container_of(o, struct container, oom));
+}
+
 /* Whether the count has grown; -errno when there is nothing to read any more. */
 static int look(struct container *c)
 {
@@ -21,7 +28,7 @@ static int look(struct container *c)
 	if (kills <= c->oom.kills)
 		return 0;
 	c->oom.kills = kills;
-	answer_oom_event(c);
+	answer_oom_event(c, &c->oom.receipt, on_told);
 	return 1;
 }
 
@@ -83,8 +90,14 @@ void oom_check(struct container *c)
 	(void)look(c); /* without a controller, or when it is gone, there is nothing to tell */
 }
 
+bool oom_told(const struct container *c)
+{
+	return !event_receipt_waits(&c->oom.receipt);
+}
+
 void oom_cancel(struct container *c)
 {
+	event_receipt_cancel(&c->oom.receipt);
 	event_remove(&c->oom.source);
 	event_timer_clear(&c->oom.look);
 	cgroup_oom_watch_done(&c->oom.watch);

@@ -6,6 +6,7 @@
 #include "cgroup/oom.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "shim/events.h"
 
 struct container;
 
@@ -16,6 +17,7 @@ struct oom {
 	struct event_timer look;
 	uint64_t look_usec; /* how long the next look is away; 0: none is */
 	uint64_t kills;     /* that the world knows of, or that were before us */
+	struct event_receipt receipt;
 };
 
 #define OOM_INIT                                                            \
@@ -27,8 +29,16 @@ struct oom {
  * the log. */
 void oom_watch(struct container *c);
 
-/* Looks now: before the exit of a process that may have been killed is published. */
+/* Looks now: when a process that may have been killed is reaped, and before its exit is published.
+ * A scope of systemd's may be gone soon after. */
 void oom_check(struct container *c);
+
+/*
+ * Whether containerd has taken what there is to tell, so that the end can be told. CRI takes the
+ * reason from the event and the end from Wait, each by a way of its own, and the kubelet keeps what
+ * it sees first. False: container_oom_told() follows.
+ */
+bool oom_told(const struct container *c);
 
 /* Twice is allowed. */
 void oom_cancel(struct container *c);

@@ -1,9 +1,17 @@
 """/tasks/oom: once for each kill, with the container's id, before the exit that it explains."""
 
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from cgroups import directories
+from machine import is_zombie
 from ttrpc import metrics
+from waiting import until
 
 pytestmark = pytest.mark.submission("CRI says OOMKilled by this event; the kernel kills within milliseconds")
 
@@ -12,10 +20,12 @@ LIMIT = {"memory": {"limit": 24 << 20, "swap": 24 << 20}, "devices": [{"allow": 
 HUNGRY = "tail /dev/zero"
 
 
-def hungry(bench, script, name="one"):
+def hungry(bench, script, name="one", stdin=False):
     c = bench.container("/bin/sh", "-c", script, name=name, linux={"resources": LIMIT,
                         "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount", "network")]})  # fmt: skip
-    c.pid = c.create()
+    paths = {"stdin": c.fifo("stdin")} if stdin else {}
+    c.pid = c.create(**paths)
+    c.go = lambda: pathlib.Path(paths["stdin"]).write_text("go\n")
     where = directories(c.pid)
     c.counts = "memory" in where or ("" in where and (where[""] / "memory.events").exists())
     c.call("Start")
@@ -100,3 +110,115 @@ def test_an_ordinary_kill_is_none(bench):
     bench.events.wait("/tasks/delete")
     assert "/tasks/oom" not in topics(bench)
 
+
+@pytest.mark.parametrize("script", [f"exec {HUNGRY}", f"{HUNGRY}; exit 137"], ids=["first process", "its child"])
+def test_the_end_is_told_when_containerd_has_taken_the_reason(bench, script):
+    """CRI takes the reason from the event and the end from Wait, and the kubelet keeps what it sees first."""
+    c = hungry(bench, script)
+    if not c.counts:
+        c.call("Kill", signal=9)
+    else:
+        bench.events.hold("/tasks/oom")
+        waiting = c.task.begin("Wait", id="one")
+        bench.events.wait("/tasks/oom")
+        until(lambda: not os.path.exists(f"/proc/{c.pid}"), what="the end of the first process")
+        other = c.another()
+        for _ in range(200):
+            assert other.call("State", id="one").status == "RUNNING", "the end is told before its reason"
+        bench.events.hold(None)
+        assert c.task.end("Wait", waiting).exit_status == 137
+    c.call("Wait")
+    c.end()
+    bench.events.wait("/tasks/delete")
+    expected = ["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"]
+    assert topics(bench) == (expected if c.counts else [t for t in expected if t != "/tasks/oom"])
+
+
+@pytest.mark.parametrize("containerd", ["away", pytest.param("silent", marks=pytest.mark.full("a publisher's five seconds"))])
+def test_the_end_does_not_wait_for_a_containerd_that_does_not_answer(bench, containerd):
+    c = hungry(bench, f"read go; exec {HUNGRY}", stdin=True)
+    if containerd == "away":
+        bench.events.close()
+    else:
+        bench.events.hold("/tasks/oom")
+    if c.counts:
+        c.go()
+    else:
+        c.call("Kill", signal=9)
+    assert c.call("Wait").exit_status == 137
+    assert c.call("State").status == "STOPPED"
+    if containerd == "away":
+        bench.events.open()
+    bench.events.hold(None)
+    c.end()
+
+
+# The shim's own epoll forgets the descriptor: epoll knows a file by its number, which is made the same here.
+FORGET = """
+import ctypes, os, select, sys
+pidfd, epoll, word = os.pidfd_open(int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+get = lambda fd: ctypes.CDLL(None).syscall(438, pidfd, fd, 0)
+loop = os.dup2(get(epoll), 1000)
+os.dup2(get(word), word)
+select.epoll.fromfd(loop).unregister(word)
+"""
+
+
+def forget_the_word(pid):
+    """From now on nothing tells this shim that memory is short."""
+    links = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    (epoll,) = [fd for fd, link in links.items() if link == "anon_inode:[eventpoll]"]
+    (word,) = [fd for fd, link in links.items() if link == "anon_inode:[eventfd]" or link.endswith("/memory.events")]
+    subprocess.run([sys.executable, "-c", FORGET, str(pid), str(epoll), str(word)], check=True)
+
+
+@pytest.mark.parametrize("script", [f"read go; exec {HUNGRY}", f"read go; {HUNGRY}; exit 137"], ids=["first process", "its child"])
+def test_a_kill_whose_word_comes_too_late_is_found_at_the_end(bench, script):
+    c = hungry(bench, script, stdin=True)
+    if c.counts:
+        forget_the_word(c.shim_pid)
+        c.go()
+    else:
+        c.call("Kill", signal=9)
+    assert c.call("Wait").exit_status == 137
+    c.end()
+    bench.events.wait("/tasks/delete")
+    expected = ["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"]
+    assert topics(bench) == (expected if c.counts else [t for t in expected if t != "/tasks/oom"])
+
+
+def caught(pid, number):
+    """Whether the process has a handler for a signal."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16) >> (number - 1) & 1
+
+
+def rounds(bench, count):
+    """The shim finds the kernel's word of the kill and the end of the process at once, in any order."""
+    for number in range(count):
+        name = f"r{number}"
+        c = hungry(bench, f"trap 'exec {HUNGRY}' USR1; sleep 600 & wait", name=name)
+        if not c.counts:
+            c.call("Kill", signal=9)
+        else:
+            until(lambda pid=c.pid: caught(pid, signal.SIGUSR1), what="the handler")
+            os.kill(c.shim_pid, signal.SIGSTOP)
+            try:
+                os.kill(c.pid, signal.SIGUSR1)
+                until(lambda pid=c.pid: is_zombie(pid), what="the kill")
+            finally:
+                os.kill(c.shim_pid, signal.SIGCONT)
+        assert c.call("Wait").exit_status == 137
+        c.end()
+        bench.events.wait("/tasks/delete", container_id=name)
+        mine = [t for t, e in bench.events.all() if e.container_id == name]
+        assert mine[2:] == (["/tasks/oom"] if c.counts else []) + ["/tasks/exit", "/tasks/delete"]
+
+
+def test_a_kill_that_is_told_with_the_end_comes_before_it(bench):
+    rounds(bench, 3)
+
+
+@pytest.mark.full("the same, for rare interleavings")
+def test_a_kill_that_is_told_with_the_end_comes_before_it_often(bench):
+    rounds(bench, 60)

@@ -165,6 +165,7 @@ class Events:
         self.received = []
         self.changed = threading.Condition()  # its lock is reentrant
         self.connections = []
+        self.held = None  # the topic whose events are taken and not answered
         self.listener = None
         self.open()
 
@@ -176,6 +177,7 @@ class Events:
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
     def close(self):
+        self.hold(None)
         # shutdown first: it wakes the thread that waits in accept or recv
         for each in (self.listener, *self.connections):
             try:
@@ -204,9 +206,17 @@ class Events:
                 with self.changed:
                     self.received.append((request.service, request.method, request.payload, stream, kind))
                     self.changed.notify_all()
+                    topic = TASK.decode("ForwardRequest", request.payload).envelope.topic
+                    self.changed.wait_for(lambda topic=topic: self.held != topic)
                 connection.sendall(frame(stream, RESPONSE, b""))
         except OSError:
             pass
+
+    def hold(self, topic):
+        """None: everything is answered again."""
+        with self.changed:
+            self.held = topic
+            self.changed.notify_all()
 
     @staticmethod
     def _read(connection, size):

@@ -148,6 +148,115 @@ Test(shim_events, tell_the_one_under_way_once_when_the_queue_is_full, EVENTS)
 		cr_assert_eq(told[i], i + 5, "nothing twice, nothing overtakes");
 }
 
+static struct event_receipt receipt;
+static size_t n_receipts, told_before; /* events that containerd had at the last of them */
+
+static void on_receipt(struct event_receipt *r)
+{
+	cr_assert_eq(r, &receipt);
+	cr_assert_not(event_receipt_waits(r));
+	n_receipts++;
+	told_before = n_told;
+}
+
+static void publish_and_tell(uint32_t pid)
+{
+	Containerd__Events__TaskStart start = CONTAINERD__EVENTS__TASK_START__INIT;
+
+	start.container_id = (char *)"c";
+	start.pid = pid;
+	events_publish_and_tell(events, "/tasks/start", &start.base, &receipt, on_receipt);
+	cr_assert(event_receipt_waits(&receipt), "never from within");
+}
+
+static void turn(void)
+{
+	cr_assert_geq(event_loop_once(&loop, false), 0);
+}
+
+Test(shim_events, a_receipt_comes_with_the_answer_and_not_before, EVENTS)
+{
+	listen_now();
+	park_next = true;
+	publish_and_tell(1);
+	publish(2, 3);
+	while (!parked)
+		cr_assert_geq(event_loop_once(&loop, true), 0);
+	for (int i = 0; i < 10; i++)
+		turn();
+	cr_assert_eq(n_receipts, 0, "taken, not answered");
+	answer(parked);
+	parked = NULL;
+	run_until_idle();
+	cr_assert_eq(n_receipts, 1);
+	cr_assert(told_before >= 1);
+}
+
+Test(shim_events, a_receipt_is_for_the_last_event_it_was_given, EVENTS)
+{
+	listen_now();
+	publish_and_tell(1);
+	publish_and_tell(2);
+	run_until_idle();
+	turn();
+	cr_assert_eq(n_receipts, 1);
+	cr_assert_eq(told_before, 2);
+}
+
+Test(shim_events, a_receipt_that_was_given_back_never_comes, EVENTS)
+{
+	listen_now();
+	publish_and_tell(1);
+	event_receipt_cancel(&receipt);
+	cr_assert_not(event_receipt_waits(&receipt));
+	event_receipt_cancel(&receipt);
+	run_until_idle();
+	turn();
+	cr_assert_eq(n_receipts, 0);
+	cr_assert_eq(n_told, 1, "the event is told all the same");
+}
+
+Test(shim_events, a_receipt_does_not_wait_for_a_containerd_that_is_away, EVENTS)
+{
+	publish_and_tell(1);
+	turn();
+	cr_assert_eq(n_receipts, 1);
+	publish_and_tell(2);
+	turn();
+	cr_assert_eq(n_receipts, 2, "known to be away");
+	listen_now();
+	run_until_idle();
+	cr_assert_eq(n_told, 2);
+	cr_assert_eq(n_receipts, 2);
+}
+
+Test(shim_events, a_receipt_does_not_wait_for_a_connection_that_ends, EVENTS)
+{
+	listen_now();
+	park_next = true;
+	publish(0, 1);
+	while (!parked)
+		cr_assert_geq(event_loop_once(&loop, true), 0);
+	publish_and_tell(1);
+	server = ttrpc_server_free(server);
+	while (n_receipts == 0)
+		cr_assert_geq(event_loop_once(&loop, true), 0);
+	(void)unlink(path);
+	listen_now();
+	run_until_idle();
+	cr_assert_eq(n_receipts, 1);
+}
+
+Test(shim_events, a_receipt_comes_at_once_when_there_is_nobody_to_tell, .init = set_up,
+	.fini = tear_down)
+{
+	events = events_free(events);
+	cr_assert_eq(events_new(&loop, NULL, "ns", NULL, NULL, &events), 0);
+	publish_and_tell(1);
+	turn();
+	cr_assert_eq(n_receipts, 1);
+}
+
 Test(shim_events, without_an_address_go_nowhere, .init = set_up, .fini = tear_down)
 {
 	events = events_free(events);
