@@ -75,7 +75,7 @@ matches() { [ -z "$filter" ] || grep -qE -- "$filter" <<<"$1"; }
 
 # --- the static checks: tests of the tier unit -------------------------------------------------
 
-static_checks="layers headers size footprint defects cases format tidy shell gcc-warnings clang-warnings"
+static_checks="layers headers size footprint defects cases links format tidy shell gcc-warnings clang-warnings"
 
 check_layers() { ci/check-layers; }
 check_headers() { ci/check-headers build; }
@@ -83,6 +83,7 @@ check_size() { ci/check-size; }
 check_footprint() { ci/check-footprint build; }
 check_defects() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci/check-defects "$logs/list"; }
 check_cases() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci/check-cases "$logs/list"; }
+check_links() { ci/check-links; }
 check_format() { find src tests/unit -name '*.[ch]' -print0 | xargs -0 -r "$python_bin/clang-format" --dry-run -Werror; }
 check_tidy() { [ -e "$logs/tidy-clean" ] || { cat "$logs/tidy.log"; false; }; }
 check_shell() {
@@ -100,6 +101,7 @@ why_static() {
     footprint) echo "one call of libc can double a static program" ;;
     cases) echo "each hard case of changing containerd's configuration has a test, or a reason" ;;
     defects) echo "each defect of the prototype has a test that was seen to catch it" ;;
+    links) echo "a page that is not there, or has no such heading" ;;
     format) echo "one format, decided by clang-format" ;;
     tidy) echo "defects that a compiler does not see" ;;
     shell) echo "the scripts are what users run first" ;;
