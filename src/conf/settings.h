@@ -130,7 +130,7 @@ struct settings {
 	enum stale_policy stale;
 	bool filter_enabled;
 	enum filter_mode filter_mode;
-	char **filter_paths, **filter_allowlist; /* patterns of mount/mask_rules.h; NULL: none */
+	char **filter_paths, **filter_allowlist; /* patterns of mask/rules.h; NULL: none */
 	unsigned host_namespaces;                /* HOST_NS_… */
 	bool annotations;                        /* false: a pod that has some is refused */
 	enum containerd_merge containerd_merge;

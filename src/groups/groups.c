@@ -6,8 +6,8 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/str.h"
-#include "mount/sweep.h"
 #include "oci/annotations.h"
+#include "view/sweep.h"
 
 /* What containerd gives a container that asks for nothing (oci/spec.go, defaultUnixCaps). */
 static const char *const default_caps[] = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID",

@@ -7,9 +7,9 @@
 
 #include "base/err.h"
 #include "conf/settings.h"
-#include "mount/group.h"
 #include "oci/spec.h"
 #include "store/group.h"
+#include "view/group.h"
 
 /*
  * Whether a container has more rights than most: more than containerd's default capabilities, or

@@ -1,1 +1,1 @@
-reaper_room(groups DEPS base oci conf store cgroup mount)
+reaper_room(groups DEPS base oci conf store cgroup view)

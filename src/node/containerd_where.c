@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/str.h"
-#include "mount/inside.h"
 #include "node/child.h"
 #include "node/containerd_impl.h"
+#include "view/inside.h"
 
 /* The PATH of systemd's units, which containerd searches, in its order. */
 static const char *const dirs[] = {

@@ -178,7 +178,7 @@ static void remove_rest(const struct store_layout *layout)
 	(void)rmdir(layout->ns);
 	(void)rmdir(layout->groups);
 	(void)rmdir(layout->overlay);
-	(void)unlinkat(lock, "packages", 0); /* mount/stale.h: the package's trigger made it */
+	(void)unlinkat(lock, "packages", 0); /* view/stale.h: the package's trigger made it */
 	(void)rmdir(layout->root);
 }
 

@@ -1,12 +1,12 @@
 /*
- * `reaperctl overlay`: the groups whose containers share a view of the host (mount/group.h), what
+ * `reaperctl overlay`: the groups whose containers share a view of the host (view/group.h), what
  * they use, and their end. All print a table or, with --json, one object.
  */
 #pragma once
 
 #include "base/err.h"
-#include "mount/stale.h"
 #include "node/cli.h"
+#include "view/stale.h"
 
 int overlay_list_command(const struct cli_args *args);
 

@@ -7,9 +7,9 @@
 #include "base/str.h"
 #include "conf/settings.h"
 #include "groups/groups.h"
-#include "mount/follow.h"
 #include "node/overlay.h"
 #include "store/layout.h"
+#include "view/follow.h"
 
 /* The groups, and who is told of each. */
 struct refresher {

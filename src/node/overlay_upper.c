@@ -11,12 +11,12 @@
 #include "base/str.h"
 #include "conf/settings.h"
 #include "groups/groups.h"
-#include "mount/uppers.h"
 #include "node/overlay.h"
 #include "node/text.h"
 #include "node/upper_diff.h"
 #include "node/upper_export.h"
 #include "store/layout.h"
+#include "view/uppers.h"
 
 /* The group that a command is about. */
 struct target {

@@ -10,12 +10,12 @@
 #include "base/macro.h"
 #include "base/str.h"
 #include "conf/settings.h"
-#include "mount/inside.h"
 #include "node/child.h"
 #include "node/containerd.h"
 #include "node/containerd_impl.h"
 #include "node/overlay.h"
 #include "node/report.h"
+#include "view/inside.h"
 
 enum { POLICY_DENIED = 101, STATUS_TIMEOUT_S = 20 };
 

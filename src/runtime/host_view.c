@@ -4,8 +4,8 @@
 #include <sys/mount.h>
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "mount/follow.h"
-#include "mount/passthrough.h"
+#include "view/follow.h"
+#include "view/passthrough.h"
 
 /* Some process that has it open, as far as it was looked for. */
 static const char *holder(const struct stale_file *f, char *buf, size_t size)

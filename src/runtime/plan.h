@@ -17,7 +17,6 @@
 #include "confine/creds.h"
 #include "confine/rlimits.h"
 #include "confine/sched.h"
-#include "mount/group.h"
 #include "mount/op.h"
 #include "mount/share.h"
 #include "oci/spec.h"
@@ -25,6 +24,7 @@
 #include "runtime/identity.h"
 #include "store/group.h"
 #include "store/layout.h"
+#include "view/group.h"
 
 /* All borrowed; the plan points into them and must not outlive them. */
 struct plan_input {

@@ -1,7 +1,7 @@
 /*
  * A group of containers that share one view of the host, as it is named on disk: who is in it
  * decides its key, and the key is the name of its pin and of its directory. What a group is at
- * work, mount/group.h says.
+ * work, view/group.h says.
  *
  *   ns/KEY                        its mount namespace
  *   groups/KEY/record.json        0600 what the key does not tell people: names as they were given

@@ -31,7 +31,7 @@ struct store_process {
 struct store_record {
 	char *id, *ns, *group; /* container id, containerd namespace, group key of the shim */
 	char *view;            /* key of the group whose view it has (group.h); NULL: none */
-	char **swept;          /* volumes that are not to stay in that group (mount/sweep.h) */
+	char **swept;          /* volumes that are not to stay in that group (view/sweep.h) */
 	char *runtime_version; /* of the shim that wrote it */
 	bool sandbox;          /* the built-in sleeper of a pod */
 	bool own_pidns;        /* init is pid 1 of its own pid namespace: its end ends everything */

@@ -21,13 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/macro.h"
-#include "mount/follow.h"
-#include "mount/group.h"
-#include "mount/mask.h"
+#include "mask/mask.h"
 #include "mount/mountinfo.h"
 #include "mount/op.h"
 #include "mount/share.h"
 #include "mount/submounts.h"
+#include "view/follow.h"
+#include "view/group.h"
 
 #define RUN "/run/reaper"
 

@@ -20,7 +20,7 @@ from running import Running, bind, mounted, plain_pod, said
 pytestmark = pytest.mark.submission("a secret that shows once is lost; each takes milliseconds")
 
 HOLD = "echo ready; exec sleep 600"
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src/mount/mask_rules.c"
+SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src/mask/rules.c"
 
 
 @pytest.fixture

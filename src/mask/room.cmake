@@ -1,0 +1,1 @@
+reaper_room(mask DEPS base mount)

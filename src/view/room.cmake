@@ -1,0 +1,1 @@
+reaper_room(view DEPS base mount mask)
