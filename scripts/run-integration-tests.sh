@@ -100,7 +100,7 @@ why_static() {
     size) echo "files and functions stay readable" ;;
     footprint) echo "one call of libc can double a static program" ;;
     cases) echo "each hard case of changing containerd's configuration has a test, or a reason" ;;
-    defects) echo "each defect of the prototype has a test that was seen to catch it" ;;
+    defects) echo "each defect of the prototype, and each pitfall of other shims, has its test" ;;
     links) echo "a page that is not there, or has no such heading" ;;
     format) echo "one format, decided by clang-format" ;;
     tidy) echo "defects that a compiler does not see" ;;

@@ -1,12 +1,15 @@
 """Update: limits of a running container, as kubelet and `ctr task update` set them."""
 
 import json
+import pathlib
+import select
 import threading
 
 import pytest
 
 from cgroups import directories, is_v1, number
 from ttrpc import INVALID, NOT_FOUND, OK, RpcError
+from waiting import until
 
 pytestmark = pytest.mark.submission("in-place resize and the CPU manager call Update; a second each")
 
@@ -144,3 +147,29 @@ def test_an_end_amid_updates_answers_all_of_them(bench):
     killer.join()
     c.call("Wait")
     c.end()
+
+
+def answered(task):
+    return bool(select.select([task.connection.socket], [], [], 0)[0])
+
+
+@pytest.mark.full("200 MB are filled and swapped out; only the emulated machine has cgroup2 and swap")
+def test_an_update_that_takes_its_time_holds_nobody_up(bench):
+    """memory.high: the kernel reclaims before the write returns."""
+    c = bench.container("/bin/sh", "-c", "exec tail -c 200M /dev/zero")
+    c.pid = c.create()
+    where = directories(c.pid)
+    c.call("Start")
+    slow = not is_v1() and (where[""] / "memory.high").exists() and len(pathlib.Path("/proc/swaps").read_text().splitlines()) > 1
+    if slow:
+        until(lambda: number(where[""] / "memory.current") > 190 << 20, what="the memory")
+    limit = {"unified": {"memory.high": str(8 << 20)}} if slow else {"pids": {"limit": 50}}
+    other = c.another()
+    update = c.task.begin("Update", id="one", resources=resources(limit))
+    meanwhile = 0
+    while not answered(c.task):
+        other.call("State", id="one")
+        meanwhile += 1
+    c.task.end("Update", update)
+    assert meanwhile > 2 or not slow, "nobody was answered while the kernel reclaimed"
+    end(c)
