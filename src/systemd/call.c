@@ -32,7 +32,11 @@ enum {
 	STATE_DONE,
 };
 
-enum { LINE_MAX_LEN = 512 };
+enum {
+	LINE_MAX_LEN = 512,
+	AUTH_READ = 256, /* what systemd reads at once before it has seen BEGIN (sd-bus,
+			    bus_socket_read_auth) */
+};
 
 bool systemd_runs(void)
 {
@@ -320,6 +324,10 @@ static int on_line(struct systemd_call *c, struct err *err)
 	memmove(c->out + len, c->out, c->out_len);
 	memcpy(c->out, begin_line, len);
 	c->out_len += len;
+	/* what systemd reads together with BEGIN it looks at with the next input only, so that a
+	 * short request would wait for ever: something has to come behind it */
+	if (c->out_len <= AUTH_READ)
+		c->out_len += dbus_format_ping(c->out + c->out_len, sizeof(c->out) - c->out_len);
 	return 1;
 }
 

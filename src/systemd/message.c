@@ -5,6 +5,8 @@
 static const char little = 'l', big = 'B';
 
 enum { PROTOCOL = 1, FIELD_PATH = 1, FIELD_INTERFACE, FIELD_MEMBER, FIELD_ERROR_NAME };
+enum { NO_REPLY = 1 }; /* a flag of a call */
+
 enum { FIELD_REPLY_SERIAL = 5, FIELD_DESTINATION, FIELD_SENDER, FIELD_SIGNATURE };
 
 static char own_order(void)
@@ -109,26 +111,52 @@ static void put_field(struct dbus_writer *w, uint8_t field, const char *type, co
 		dbus_put_string(w, value);
 }
 
-size_t dbus_format_call(uint8_t *out, size_t size, uint32_t serial, const char *member,
-	const char *signature, const uint8_t *body, size_t body_len)
+struct call {
+	uint8_t flags;
+	uint32_t serial;
+	const char *path, *interface, *member, *signature;
+	const uint8_t *body;
+	size_t body_len;
+};
+
+static size_t format(uint8_t *out, size_t size, const struct call *c)
 {
 	struct dbus_writer w = {.data = out, .size = size};
 	struct dbus_array fields;
-	const uint8_t start[4] = {(uint8_t)own_order(), DBUS_CALL, 0, PROTOCOL};
+	const uint8_t start[4] = {(uint8_t)own_order(), DBUS_CALL, c->flags, PROTOCOL};
 
 	put(&w, start, sizeof(start));
-	dbus_put_u32(&w, (uint32_t)body_len);
-	dbus_put_u32(&w, serial);
+	dbus_put_u32(&w, (uint32_t)c->body_len);
+	dbus_put_u32(&w, c->serial);
 	fields = dbus_begin_array(&w, 8);
-	put_field(&w, FIELD_PATH, "o", "/org/freedesktop/systemd1");
-	put_field(&w, FIELD_INTERFACE, "s", "org.freedesktop.systemd1.Manager");
-	put_field(&w, FIELD_MEMBER, "s", member);
+	put_field(&w, FIELD_PATH, "o", c->path);
+	put_field(&w, FIELD_INTERFACE, "s", c->interface);
+	put_field(&w, FIELD_MEMBER, "s", c->member);
 	put_field(&w, FIELD_DESTINATION, "s", "org.freedesktop.systemd1");
-	put_field(&w, FIELD_SIGNATURE, "g", signature);
+	if (c->signature)
+		put_field(&w, FIELD_SIGNATURE, "g", c->signature);
 	dbus_end_array(&w, fields);
 	align(&w, 8);
-	put(&w, body, body_len);
+	if (c->body_len > 0)
+		put(&w, c->body, c->body_len);
 	return w.full ? 0 : w.len;
+}
+
+size_t dbus_format_call(uint8_t *out, size_t size, uint32_t serial, const char *member,
+	const char *signature, const uint8_t *body, size_t body_len)
+{
+	const struct call c = {0, serial, "/org/freedesktop/systemd1",
+		"org.freedesktop.systemd1.Manager", member, signature, body, body_len};
+
+	return format(out, size, &c);
+}
+
+size_t dbus_format_ping(uint8_t *out, size_t size)
+{
+	const struct call c = {
+		NO_REPLY, UINT32_MAX, "/", "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, 0};
+
+	return format(out, size, &c);
 }
 
 /* ---- reading ---- */

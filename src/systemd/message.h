@@ -41,6 +41,9 @@ void dbus_begin_struct(struct dbus_writer *w);
 size_t dbus_format_call(uint8_t *out, size_t size, uint32_t serial, const char *member,
 	const char *signature, const uint8_t *body, size_t body_len);
 
+/* A whole call that means nothing and is not answered. The same of the length. */
+size_t dbus_format_ping(uint8_t *out, size_t size);
+
 /* ---- reading ---- */
 
 enum dbus_type { DBUS_CALL = 1, DBUS_RETURN = 2, DBUS_ERROR = 3, DBUS_SIGNAL = 4 };

@@ -156,13 +156,13 @@ def answered(task):
 @pytest.mark.full("200 MB are filled and swapped out; only the emulated machine has cgroup2 and swap")
 def test_an_update_that_takes_its_time_holds_nobody_up(bench):
     """memory.high: the kernel reclaims before the write returns."""
-    c = bench.container("/bin/sh", "-c", "exec tail -c 200M /dev/zero")
+    c = bench.container("/usr/bin/python3", "-c", "import time; x = bytearray(b'x') * (200 << 20); time.sleep(600)")
     c.pid = c.create()
     where = directories(c.pid)
     c.call("Start")
     slow = not is_v1() and (where[""] / "memory.high").exists() and len(pathlib.Path("/proc/swaps").read_text().splitlines()) > 1
     if slow:
-        until(lambda: number(where[""] / "memory.current") > 190 << 20, what="the memory")
+        until(lambda: number(where[""] / "memory.current") > 190 << 20, limit=300, what="the memory")
     limit = {"unified": {"memory.high": str(8 << 20)}} if slow else {"pids": {"limit": 50}}
     other = c.another()
     update = c.task.begin("Update", id="one", resources=resources(limit))

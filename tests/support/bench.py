@@ -133,7 +133,7 @@ class Bench(Bare):
         """The `delete` call, after which containerd removes the bundle."""
         bundle = self.directory / name
         result = self.shim("-bundle", str(bundle), "delete", bundle=bundle, name=name)
-        assert result.stderr.decode() == ""
+        assert result.stderr.decode() == "", result.stderr.decode()
         answer = TASK.decode("DeleteResponse", result.stdout)
         remove_tree(bundle)
         return answer

@@ -65,6 +65,8 @@ def check_scope(vm, ctr_run):
     end(vm, "sc")
     assert vm.sh("systemctl show reaper-scope.scope --property=LoadState --value").stdout.strip() == "not-found"
     vm.sh("systemctl stop reaper.slice")
+    # a short name: see src/systemd/call.c, AUTH_READ
+    assert vm.sh("journalctl -u containerd --no-pager | grep 'has not answered'", check=False).stdout == ""
 
 
 def test_boot_install_and_run(vm):

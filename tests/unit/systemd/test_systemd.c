@@ -124,7 +124,10 @@ static void expect_request(struct manager *m, const char *member, const char *te
 {
 	struct dbus_message request;
 
-	cr_assert(dbus_parse((const uint8_t *)m->in, m->len, &request));
+	size_t len = dbus_message_size((const uint8_t *)m->in);
+
+	cr_assert(len > 0 && len <= m->len);
+	cr_assert(dbus_parse((const uint8_t *)m->in, len, &request));
 	cr_assert_eq(request.type, DBUS_CALL);
 	cr_assert_str_eq(request.member, member);
 	cr_assert(memmem(request.body, request.body_len, text, strlen(text)), "%s", text);
@@ -144,6 +147,31 @@ static void end(struct manager *m, struct systemd_call *c)
 {
 	systemd_call_end(c);
 	close(m->fd);
+}
+
+/* systemd takes 256 bytes at once until it has seen BEGIN, and looks at what it has taken too much
+ * when more comes. */
+Test(systemd, a_short_request_does_not_end_where_systemd_stops_to_read)
+{
+	static const char *const units[] = {"x.scope", "cri-containerd-0123456789abcdef.scope"};
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		struct manager m;
+		static struct systemd_call c;
+		struct dbus_message ping;
+		struct err err = ERR_INIT;
+		size_t len;
+
+		manager_make(&m);
+		cr_assert_eq(systemd_stop_unit(&c, m.theirs, units[i], &err), 0, "%s", err.text);
+		let_in(&m, &c);
+		cr_assert_gt(m.len + 7, 256);
+		expect_request(&m, "StopUnit", units[i]);
+		len = dbus_message_size((const uint8_t *)m.in);
+		cr_assert(dbus_parse((const uint8_t *)m.in + len, m.len - len, &ping));
+		cr_assert_str_eq(ping.member, "Ping");
+		end(&m, &c);
+	}
 }
 
 Test(systemd, a_start_is_done_when_its_own_job_is)
