@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -347,6 +348,60 @@ static int sweep(const struct run *run, struct err *err)
 	return groups_sweep(&l->layout, l->group.key, sources, err);
 }
 
+/* Whether somebody wants `run` itself to end. */
+static bool is_asked_to_end(struct run *run)
+{
+	struct signalfd_siginfo info;
+	bool asked = false;
+
+	while (read(run->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		asked = asked || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
+			info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+	return asked;
+}
+
+/* False: the time is over, or nobody wants to wait any more. */
+static bool wait_for_end(struct run *run, const struct proc *p, uint64_t deadline)
+{
+	struct pollfd polls[] = {
+		{.fd = p->pidfd, .events = POLLIN}, {.fd = run->signals, .events = POLLIN}};
+
+	while (!polls[0].revents) {
+		uint64_t now = clock_boot_usec();
+
+		if (now >= deadline ||
+			(poll(polls, ARRAY_LEN(polls), (int)((deadline - now) / 1000U) + 1) < 0 &&
+				errno != EINTR))
+			return false;
+		if (polls[1].revents && is_asked_to_end(run))
+			return false;
+	}
+	return true;
+}
+
+/* REAPER_EXIT_GRACE: SIGTERM and some time for those that have outlived the workload. */
+static void ask_nicely(struct run *run)
+{
+	uint64_t deadline = clock_boot_usec() + run->loaded.settings.exit_grace_ms * 1000U;
+	_cleanup_free_ pid_t *pids = NULL;
+	struct proc *asked = NULL;
+	size_t n = 0;
+
+	if (run->loaded.settings.exit_grace_ms == 0 ||
+		cgroup_pids(&run->loaded.cgroup, &pids, &n, NULL) < 0)
+		return;
+	asked = calloc(n + 1, sizeof(*asked));
+	for (size_t i = 0; asked && i < n; i++) {
+		asked[i] = (struct proc) {.pid = pids[i], .pidfd = pidfd_open(pids[i], 0)};
+		(void)proc_signal(&asked[i], SIGTERM); /* gone: as good */
+	}
+	for (size_t i = 0; asked && i < n; i++) {
+		if (asked[i].pidfd >= 0 && !wait_for_end(run, &asked[i], deadline))
+			break; /* clean_up() kills */
+	}
+	asked = cgroup_members_free(asked, asked ? n : 0);
+}
+
 /* What must not stay: everybody else in the cgroup, the cgroup, the record. */
 static int clean_up(struct run *run, struct err *err)
 {
@@ -420,6 +475,8 @@ int runtime_run(const struct run_args *args, char *const *env, void (*note)(cons
 		r = spawn(&run, err);
 	while (r == 0)
 		r = wait_a_turn(&run, &status, err);
+	if (r > 0)
+		ask_nicely(&run);
 	if (clean_up(&run, &trouble) < 0)
 		note(trouble.text);
 	console_finish(&run.console);

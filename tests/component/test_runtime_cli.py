@@ -98,6 +98,34 @@ def test_run_ends_what_the_workload_leaves_behind(bench):
         assert not os.path.exists(cgroup)
 
 
+def left_behind(bench, script):
+    """A run whose workload leaves a shell with that script; its pid in the host's namespace."""
+    config = spec("/bin/sh", "-c", f"sh -c '{script}' & read line")
+    config["linux"]["namespaces"] = [n for n in config["linux"]["namespaces"] if n["type"] != "pid"]
+    return bench.make_bundle("one", config)
+
+
+def test_run_gives_what_is_left_the_nodes_grace(bench):
+    """The time is far longer than the test: it is SIGTERM that ends the wait."""
+    bench.settings["REAPER_EXIT_GRACE"] = "60s"
+    bundle = left_behind(bench, 'trap "echo asked; exit" TERM; echo ready; while :; do sleep 0.1; done')
+    with running(bench, bundle) as process:
+        assert process.communicate("go\n", timeout=50)[0] == "asked\n"
+        assert process.returncode == 0
+
+
+def test_the_grace_of_run_can_be_cut_short(bench):
+    bench.settings["REAPER_EXIT_GRACE"] = "60s"
+    bundle = left_behind(bench, 'trap "echo asked" TERM; echo ready; while :; do sleep 0.1; done')
+    with running(bench, bundle) as process:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=50)[0] == ""
+        assert process.returncode == 0
+
+
 def test_run_has_no_agent_for_a_seccomp_profile(bench):
     profile = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(bench.directory / "agent"),
                "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}  # fmt: skip
