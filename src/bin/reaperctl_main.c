@@ -10,6 +10,7 @@
 #include "node/image.h"
 #include "node/overlay.h"
 #include "node/package.h"
+#include "operate/history.h"
 
 enum {
 	OPT_ROOT = 1 << 0,
@@ -32,6 +33,12 @@ enum {
 	OPT_TASK = 1 << 17,
 	OPT_GROUP = 1 << 18,
 	OPT_OUTPUT = 1 << 19,
+	OPT_POD = 1 << 20,
+	OPT_POD_NAMESPACE = 1 << 21,
+	OPT_SINCE = 1 << 22,
+	OPT_UNTIL = 1 << 23,
+	OPT_UID = 1 << 24,
+	OPT_FAILED = 1 << 25,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -82,6 +89,17 @@ static const struct cli_option options[] = {
 		"a new file that is written (default: standard output)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
 		"also run a throw-away task on the running containerd"},
+	{OPT_POD, "--pod", "NAME", CLI_STRING, offsetof(struct cli_args, pod), "of this pod only"},
+	{OPT_POD_NAMESPACE, "--namespace", "NAME", CLI_STRING,
+		offsetof(struct cli_args, pod_namespace), "of this namespace of Kubernetes only"},
+	{OPT_SINCE, "--since", "TIME", CLI_STRING, offsetof(struct cli_args, since),
+		"from then on: 15m, 2h or 3d ago, or 2026-11-29T05:40:00Z"},
+	{OPT_UNTIL, "--until", "TIME", CLI_STRING, offsetof(struct cli_args, until),
+		"before then, spelt as with --since"},
+	{OPT_UID, "--uid", "NUMBER", CLI_STRING, offsetof(struct cli_args, uid),
+		"of processes that ran as this user"},
+	{OPT_FAILED, "--failed", NULL, CLI_FLAG, offsetof(struct cli_args, failed),
+		"refusals, and ends with another status than 0"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -154,6 +172,13 @@ static const struct cli_command commands[] = {
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "
 		"node,\n"
 		"12 install, 13 config, 14 daemon, 15 task."},
+	{NULL, "history",
+		OPT_POD | OPT_POD_NAMESPACE | OPT_SINCE | OPT_UNTIL | OPT_UID | OPT_FAILED |
+			OPT_JSON,
+		history_command, "Tells what was started, refused, run and ended on this node",
+		"With --json each record is one line. REAPER_HISTORY in /etc/reaper/reaper.conf "
+		"says how\nmuch is kept; the same records are in the journal: journalctl -t "
+		"reaper."},
 	{"package", "configure", OPT_TIMEOUT, package_configure,
 		"What a package's script does after its files are there", PACKAGE_TEXT,
 		.hidden = true},

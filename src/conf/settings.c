@@ -98,6 +98,19 @@ static const struct setting_info infos[_SETTING_MAX] = {
 		"a time in ms or s (a bare number: seconds), at most 60s",
 		"How long processes that outlive the container's first one have after SIGTERM.",
 		SETTING_AT_POD},
+	[SETTING_HISTORY] = {"REAPER_HISTORY", "full", "none, program or full",
+		"What is kept of each start, exit, refusal and exec: nothing, all but the "
+		"arguments "
+		"of the program, or everything with known secrets masked.",
+		SETTING_AT_CONTAINER},
+	[SETTING_HISTORY_FILE] = {"REAPER_HISTORY_FILE", "/var/log/reaper/history.jsonl",
+		"none, or an absolute path of at least three levels without . and ..",
+		"File of the history, beside the journal; its directory is made and is root's "
+		"alone.",
+		SETTING_AT_CONTAINER},
+	[SETTING_HISTORY_SIZE] = {"REAPER_HISTORY_SIZE", "16M",
+		"bytes with K, M or G, from 64K to 1G",
+		"Size at which a new file is begun; one older file is kept.", SETTING_AT_CONTAINER},
 };
 
 const struct setting_info *setting_info(enum setting_key key)
@@ -259,6 +272,7 @@ void settings_done(struct settings *s)
 	free(s->run_paths);
 	free(s->user);
 	free(s->upper_base);
+	free(s->history_file);
 	(void)strv_free(s->submounts);
 	(void)strv_free(s->passthrough);
 	(void)strv_free(s->filter_paths);

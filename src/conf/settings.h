@@ -59,6 +59,15 @@ enum stale_policy {
 
 enum { SETTING_SIZE_MIN = 1 << 20 };
 
+/* How much of a command the history keeps (recorder/recorder.h). */
+enum history_mode {
+	HISTORY_NONE,    /* there is no history */
+	HISTORY_PROGRAM, /* argv[0] */
+	HISTORY_FULL,    /* all of argv, known secrets masked */
+};
+
+enum { SETTING_HISTORY_MIN = 64 << 10, SETTING_HISTORY_MAX = 1 << 30 };
+
 /* A size: bytes, or a percentage of the machine's memory if percent > 0. */
 struct setting_size {
 	uint64_t bytes;
@@ -93,6 +102,9 @@ enum setting_key {
 	SETTING_CONTAINERD_MERGE,
 	SETTING_LOG_LEVEL,
 	SETTING_EXIT_GRACE,
+	SETTING_HISTORY,
+	SETTING_HISTORY_FILE,
+	SETTING_HISTORY_SIZE,
 	_SETTING_MAX
 };
 
@@ -136,7 +148,10 @@ struct settings {
 	enum containerd_merge containerd_merge;
 	enum log_level log_level;
 	uint64_t exit_grace_ms;
-	char *user; /* by name; only an annotation gives it, NULL: the spec's numbers */
+	enum history_mode history;
+	char *history_file;     /* NULL: none */
+	uint64_t history_bytes; /* after which a new file is begun */
+	char *user;             /* by name; only an annotation gives it, NULL: the spec's numbers */
 
 	char *path; /* the file that was read, for settings_origin */
 	struct setting_origin origin[_SETTING_MAX];

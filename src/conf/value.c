@@ -439,4 +439,7 @@ const struct value_type value_types[_SETTING_MAX] = {
 	[SETTING_CONTAINERD_MERGE] = {parse_merge, format_merge},
 	[SETTING_LOG_LEVEL] = {parse_level, format_level},
 	[SETTING_EXIT_GRACE] = {parse_exit_grace, format_exit_grace},
+	[SETTING_HISTORY] = {value_parse_history, value_format_history},
+	[SETTING_HISTORY_FILE] = {value_parse_history_file, value_format_history_file},
+	[SETTING_HISTORY_SIZE] = {value_parse_history_size, value_format_history_size},
 };

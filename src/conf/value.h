@@ -47,4 +47,12 @@ int value_format_filter_paths(const struct settings *s, struct buf *b);
 int value_parse_filter_allowlist(struct settings *s, const char *text, const char **ret_why);
 int value_format_filter_allowlist(const struct settings *s, struct buf *b);
 
+/* What is kept of the workloads: value_history.c. */
+int value_parse_history(struct settings *s, const char *text, const char **ret_why);
+int value_format_history(const struct settings *s, struct buf *b);
+int value_parse_history_file(struct settings *s, const char *text, const char **ret_why);
+int value_format_history_file(const struct settings *s, struct buf *b);
+int value_parse_history_size(struct settings *s, const char *text, const char **ret_why);
+int value_format_history_size(const struct settings *s, struct buf *b);
+
 extern const struct value_type value_types[_SETTING_MAX];

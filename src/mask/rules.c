@@ -29,7 +29,7 @@ const char *const mask_default_paths[] = {
 	/* the cluster and the other pods */
 	"/etc/kubernetes", "/etc/cni/net.d/*kubeconfig*", "/etc/cni/net.d/calico-kubeconfig",
 	"/etc/cni/net.d/multus.d", "/etc/containerd/certs.d", "/etc/docker/key.json",
-	"/var/lib/cloud", "/var/lib/kubelet", "/var/lib/etcd", "/var/log/pods",
+	"/var/lib/cloud", "/var/lib/kubelet", "/var/lib/etcd", "/var/log/reaper", "/var/log/pods",
 	"/var/log/containers", "/var/log/cloud-init.log", "/var/log/cloud-init-output.log",
 	"/var/lib/containerd", "/var/lib/docker", "/var/lib/containers", "/var/lib/crio",
 	"/etc/rancher", "/var/lib/rancher", "/etc/k0s", "/var/lib/k0s", "/var/snap/microk8s",

@@ -20,11 +20,13 @@ struct cli_args {
 	const char *address;
 	const char *containerd_namespace;
 	uint64_t timeout_s;
-	const char *group;   /* of the overlay, NULL: the node's */
-	const char *output;  /* NULL: standard output */
-	const char *handler; /* NULL: the usual one */
-	unsigned strategy;   /* enum strategy, in the order of the option's words */
-	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task;
+	const char *group;               /* of the overlay, NULL: the node's */
+	const char *output;              /* NULL: standard output */
+	const char *handler;             /* NULL: the usual one */
+	const char *pod, *pod_namespace; /* Kubernetes' */
+	const char *since, *until, *uid; /* as given: history.h */
+	unsigned strategy;               /* enum strategy, in the order of the option's words */
+	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, failed;
 	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 

@@ -19,6 +19,7 @@
 #include "shim/container_end.h"
 #include "shim/container_hooks.h"
 #include "shim/exec_tree.h"
+#include "shim/history.h"
 #include "shim/runtime_client.h"
 #include "sandbox/spawn.h"
 #include "shim/scope.h"
@@ -51,6 +52,9 @@ struct container *container_free(struct container *c)
 	event_timer_clear(&c->again);
 	list_remove(&c->node);
 	cgroup_done(&c->cgroup);
+	if (c->recorder)
+		recorder_done(c->recorder);
+	free(c->recorder);
 	free(c->id);
 	free(c->bundle);
 	free(c->group);
@@ -227,6 +231,7 @@ static int choose_view(struct container *c, const struct oci_spec *spec,
 	if (groups_swept_volumes(spec, settings, &group, &c->swept) < 0)
 		return err_sysf(err, ENOMEM, "container");
 	c->view = TAKE_PTR(group.key);
+	history_begin(c, spec, settings, group.base_dir);
 	if (!store_group_is_of_pod(c->view) || strv_has(c->shim->views, c->view))
 		return 0;
 	return strv_append(&c->shim->views, c->view) < 0 ? err_sysf(err, ENOMEM, "container") : 0;
@@ -247,7 +252,10 @@ static int load_settings(
 		log_open(c->shim->log_fd, settings.log_level, SHIM_LOG_NAME);
 	*ret_host = settings.host_namespaces;
 	c->exit_grace_ms = settings.exit_grace_ms;
-	return c->type == OCI_TYPE_SANDBOX ? 0 : choose_view(c, spec, &settings, err);
+	if (c->type != OCI_TYPE_SANDBOX)
+		return choose_view(c, spec, &settings, err);
+	history_begin(c, spec, &settings, NULL);
+	return 0;
 }
 
 /* Everything between an empty struct and a child that prepares itself. What is half done on error
@@ -314,7 +322,9 @@ int container_create(struct shim *shim, const struct container_request *request,
 		r = begin(c, request, request->sandbox ? request->sandbox : &spec, err);
 	if (r < 0) {
 		container_undo(c);
-		return err_wrapf(err, "creating container %s", request->id);
+		r = err_wrapf(err, "creating container %s", request->id);
+		history_refused(c, err);
+		return r;
 	}
 	c->creating = true;
 	list_append(&shim->containers, &c->node);
@@ -490,6 +500,7 @@ int container_start(
 		r = start_exec(c, p, err);
 		if (r < 0) {
 			process_never_ran(p, err);
+			history_over(p);
 			return r;
 		}
 	}

@@ -5,6 +5,7 @@
 #include "cgroup/cgroup.h"
 #include "oci/annotations.h"
 #include "oci/spec.h"
+#include "recorder/recorder.h"
 #include "shim/ending.h"
 #include "shim/hooks.h"
 #include "shim/oom.h"
@@ -47,6 +48,7 @@ struct container {
 	struct scope_job *scope_job; /* its scope is being stopped */
 	struct ending ending;
 	struct oom oom;
+	struct recorder *recorder; /* NULL: nothing is recorded of it */
 	struct pause pause;
 	struct update update;
 	struct event_timer limit; /* how long the end, or Delete, may take */

@@ -15,6 +15,7 @@
 #include "groups/groups.h"
 #include "shim/answers.h"
 #include "shim/container_hooks.h"
+#include "shim/history.h"
 #include "shim/shim.h"
 #include "shim/waiters.h"
 #include "store/record.h"
@@ -166,6 +167,7 @@ static void create_failed(struct container *c)
 			c->init.exit_status);
 	(void)err_wrapf(err, "creating container %s", c->id);
 	log_error("%s", err->text);
+	history_refused(c, err);
 	container_undo(c);
 	if (scope_is_gone(c, on_undone_scope))
 		container_poststop(c, answer_create_failed);
@@ -203,6 +205,7 @@ static void check_alone(struct container *c)
 		return;
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
+	history_over(&c->init);
 	process_stopped(&c->init, true);
 	stdio_settle(&c->init.io);
 	delete_step(c);
@@ -264,6 +267,7 @@ static void init_reaped(struct container *c)
 
 static void exec_over(struct process *p)
 {
+	history_over(p);
 	process_stopped(p, p->started);
 	check_alone(p->container);
 }
@@ -334,6 +338,7 @@ void container_process_ready(struct container *c, struct process *p)
 void container_process_runs(struct container *c, struct process *p)
 {
 	p->started = true;
+	history_runs(p);
 	c->audience->runs(p);
 	if (p->exec_id || !container_poststart(c))
 		c->audience->started(p);

@@ -1,1 +1,1 @@
-reaper_room(shim DEPS base event stream ttrpc proto oci conf store groups cgroup resources stats systemd sandbox)
+reaper_room(shim DEPS base event stream ttrpc proto oci conf store groups recorder cgroup resources stats systemd sandbox)

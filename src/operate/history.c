@@ -1,0 +1,254 @@
+#include "operate/history.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "conf/settings.h"
+
+enum { SECONDS_TEXT = 19 /* "2026-11-29T05:40:00" */ };
+
+int history_when(const char *text, int64_t now, char ret[HISTORY_WHEN_SIZE])
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	static const char form[] = "0000-00-00T00:00:00";
+	size_t digits = strspn(text, "0123456789"), len = strlen(text);
+	char number[12], whole[CLOCK_TEXT_SIZE];
+	uint64_t v;
+
+	for (size_t i = 0; digits > 0 && digits < sizeof(number) && i < ARRAY_LEN(units); i++) {
+		if (text[digits] != units[i].unit || text[digits + 1])
+			continue;
+		memcpy(number, text, digits);
+		number[digits] = '\0';
+		if (num_parse_u64(number, (uint64_t)(now / units[i].seconds), &v) < 0)
+			return -EINVAL;
+		clock_text(now - (int64_t)v * units[i].seconds, whole);
+		(void)snprintf(ret, HISTORY_WHEN_SIZE, "%.19s", whole);
+		return 0;
+	}
+	len -= len > 10 && text[len - 1] == 'Z';
+	if (len != 10 && len != 16 && len != SECONDS_TEXT)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		if (form[i] == '0' ? !isdigit((unsigned char)text[i]) : text[i] != form[i])
+			return -EINVAL;
+	}
+	memcpy(ret, text, len);
+	memcpy(ret + len, form + len, SECONDS_TEXT - len);
+	ret[SECONDS_TEXT] = '\0';
+	return 0;
+}
+
+struct query {
+	const struct cli_args *args;
+	char since[HISTORY_WHEN_SIZE], until[HISTORY_WHEN_SIZE]; /* "": no bound */
+	bool titled;
+	size_t bad;
+};
+
+/* What is shown of a record; NULL where it has none. */
+struct shown {
+	char *time, *event, *namespace, *pod, *container, *id, *error, *exec_id;
+	char **command;
+	bool has_uid, has_status, oom;
+	uint64_t uid, status;
+};
+
+static void shown_done(struct shown *s)
+{
+	free(s->time);
+	free(s->event);
+	free(s->namespace);
+	free(s->pod);
+	free(s->container);
+	free(s->id);
+	free(s->error);
+	free(s->exec_id);
+	(void)strv_free(s->command);
+}
+
+static int read_record(const struct json_ref *o, struct shown *s)
+{
+	enum { COMMAND_MAX = 65536 };
+	int uid, status;
+
+	if (json_get_str(o, "time", &s->time, NULL) <= 0 ||
+		json_get_str(o, "event", &s->event, NULL) <= 0 ||
+		json_get_str(o, "namespace", &s->namespace, NULL) < 0 ||
+		json_get_str(o, "pod", &s->pod, NULL) < 0 ||
+		json_get_str(o, "container", &s->container, NULL) < 0 ||
+		json_get_str(o, "id", &s->id, NULL) <= 0 ||
+		json_get_str(o, "error", &s->error, NULL) < 0 ||
+		json_get_str(o, "exec_id", &s->exec_id, NULL) < 0 ||
+		json_get_strv(o, "command", COMMAND_MAX, &s->command, NULL) < 0 ||
+		json_get_bool(o, "oom", &s->oom, NULL) < 0)
+		return -EINVAL;
+	uid = json_get_u64(o, "uid", 0, UINT32_MAX, &s->uid, NULL);
+	status = json_get_u64(o, "status", 0, UINT32_MAX, &s->status, NULL);
+	s->has_uid = uid > 0;
+	s->has_status = status > 0;
+	return uid < 0 || status < 0 ? -EINVAL : 0;
+}
+
+static bool is_wanted(const struct query *q, const struct shown *s)
+{
+	const struct cli_args *a = q->args;
+	uint64_t uid;
+
+	if (a->pod && (!s->pod || !str_eq(s->pod, a->pod)))
+		return false;
+	if (a->pod_namespace && (!s->namespace || !str_eq(s->namespace, a->pod_namespace)))
+		return false;
+	if (a->uid && (num_parse_u64(a->uid, UINT32_MAX, &uid) < 0 || !s->has_uid || s->uid != uid))
+		return false;
+	if (q->since[0] && strncmp(s->time, q->since, SECONDS_TEXT) < 0)
+		return false;
+	if (q->until[0] && strncmp(s->time, q->until, SECONDS_TEXT) >= 0)
+		return false;
+	return !a->failed || s->error || (s->has_status && s->status != 0);
+}
+
+/* Text from a workload: what is no printable ASCII or UTF-8 does not reach a terminal. */
+static void print_text(const char *text)
+{
+	for (; *text; text++)
+		(void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+static void print_what(const struct shown *s)
+{
+	if (s->has_status)
+		(void)printf("status %" PRIu64 "%s", s->status, s->oom ? ", out of memory" : "");
+	else if (s->error)
+		print_text(s->error);
+	else
+		for (size_t i = 0; s->command && s->command[i]; i++) {
+			(void)fputs(i ? " " : "", stdout);
+			print_text(s->command[i]);
+		}
+	(void)putchar('\n');
+}
+
+static void print_record(struct query *q, const struct shown *s)
+{
+	char pod[600], uid[16] = "-";
+
+	if (!q->titled)
+		(void)printf("%-20s %-9s %6s  %-32s %s\n", "TIME", "EVENT", "UID", "POD, CONTAINER",
+			"COMMAND, STATUS OR REASON");
+	q->titled = true;
+	if (s->has_uid)
+		(void)snprintf(uid, sizeof(uid), "%" PRIu64, s->uid);
+	if (s->pod)
+		(void)snprintf(pod, sizeof(pod), "%.63s/%.253s%s%.253s",
+			s->namespace ? s->namespace : "", s->pod, s->container ? " " : "",
+			s->container ? s->container : "");
+	else
+		(void)snprintf(pod, sizeof(pod), "%.76s", s->id);
+	(void)printf("%.19sZ %-9s %6s  %-32s ", s->time, s->event, uid, pod);
+	print_what(s);
+}
+
+static void handle_line(struct query *q, const char *line, size_t len)
+{
+	_cleanup_(shown_done) struct shown s = {.time = NULL};
+	_cleanup_json_ struct json_ref root = {.value = NULL};
+
+	if (json_parse(line, len, "history", &root, NULL) < 0 || read_record(&root, &s) < 0) {
+		q->bad++;
+		return;
+	}
+	if (!is_wanted(q, &s))
+		return;
+	if (q->args->json)
+		(void)fwrite(line, 1, len, stdout);
+	else
+		print_record(q, &s);
+}
+
+/* 1: there is such a file. */
+static int read_file(struct query *q, const char *path, struct err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sysf(err, errno, "%s", path);
+	f = fdopen(fd, "re");
+	if (!f)
+		return err_sysf(err, errno, "%s", path);
+	fd = -EBADF; /* the stream's */
+	while ((n = getline(&line, &size, f)) > 0)
+		handle_line(q, line, (size_t)n);
+	return ferror(f) ? err_sysf(err, EIO, "%s", path) : 1;
+}
+
+static int show(struct query *q, struct err *err)
+{
+	_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
+	_cleanup_free_ char *old = NULL;
+	int before, r = settings_load(NULL, environ, NULL, 0, &s, err);
+
+	if (r < 0)
+		return r;
+	if (!s.history_file)
+		return err_setf(err, ERR_PRECONDITION, ENOENT,
+			"REAPER_HISTORY_FILE is none: see journalctl -t reaper");
+	if (str_printf(&old, "%s.1", s.history_file) < 0)
+		return err_sysf(err, ENOMEM, "history");
+	before = read_file(q, old, err);
+	r = before < 0 ? before : read_file(q, s.history_file, err);
+	if (r == 0 && before == 0 && !q->args->json)
+		(void)printf("no history: %s is not there%s\n", s.history_file,
+			s.history == HISTORY_NONE ? ", and REAPER_HISTORY is none" : "");
+	return r < 0 ? r : 0;
+}
+
+static int wrong_value(const char *option, const char *value, const char *allowed)
+{
+	(void)fprintf(
+		stderr, "reaperctl: option \"%s\": \"%s\": must be %s\n", option, value, allowed);
+	return CLI_EXIT_USAGE;
+}
+
+int history_command(const struct cli_args *args)
+{
+	static const char times[] =
+		"90s, 15m, 2h or 3d, or a time in UTC like 2026-11-29T05:40:00Z";
+	struct query q = {.args = args};
+	int64_t now = clock_wall().tv_sec;
+	struct err err = ERR_INIT;
+	uint64_t uid;
+
+	if (args->since && history_when(args->since, now, q.since) < 0)
+		return wrong_value("--since", args->since, times);
+	if (args->until && history_when(args->until, now, q.until) < 0)
+		return wrong_value("--until", args->until, times);
+	if (args->uid && num_parse_u64(args->uid, UINT32_MAX, &uid) < 0)
+		return wrong_value("--uid", args->uid, "a number");
+	if (show(&q, &err) < 0) {
+		(void)fprintf(stderr, "reaperctl: history: %s\n", err.text);
+		return 1;
+	}
+	if (q.bad > 0)
+		(void)fprintf(stderr, "reaperctl: history: %zu lines are no records\n", q.bad);
+	return 0;
+}

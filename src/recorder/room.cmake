@@ -1,0 +1,1 @@
+reaper_room(recorder DEPS base oci conf)
