@@ -60,5 +60,7 @@ int value_parse_history_size(struct settings *s, const char *text, const char **
 
 int value_format_history_size(const struct settings *s, struct buf *b)
 {
+	if (s->history_bytes % (1 << 20) == 0)
+		return buf_printf(b, "%" PRIu64 "M", s->history_bytes >> 20);
 	return buf_printf(b, "%" PRIu64, s->history_bytes);
 }

@@ -71,7 +71,8 @@ class Bench(Bare):
         self.events = Events(f"{self.address}.ttrpc")
         self.connections = []
         self.logs = []
-        self.settings = {}  # REAPER_…: what the node's administrator has set
+        # its history is its own
+        self.settings = {"REAPER_HISTORY_FILE": f"{self.directory}/history.jsonl"}  # REAPER_…: what the node's administrator has set
 
     def close(self):
         for connection in self.connections:
