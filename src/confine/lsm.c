@@ -88,7 +88,11 @@ int confine_apparmor_on_exec(int proc, const char *profile, struct err *err)
 
 int confine_selinux_on_exec(int proc, const char *label, struct err *err)
 {
+	int r;
+
 	if (str_empty(label))
 		return 0;
-	return file_put_at(proc, "self/attr/exec", label, err);
+	r = file_put_at(proc, "self/attr/exec", label, err);
+	/* EINVAL: the policy has no such context; EACCES: it has no transition to it */
+	return r < 0 ? err_wrapf(err, "SELinux label %.200s: the kernel refuses it", label) : 0;
 }

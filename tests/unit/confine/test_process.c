@@ -120,3 +120,61 @@ Test(confine_lsm, no_label_changes_nothing)
 	if (!lsm.apparmor)
 		cr_assert_eq(confine_apparmor_on_exec(proc, "unconfined", &err), 0, "%s", err.text);
 }
+
+/* Applies a label in a directory that looks like /proc. `target`: what its file leads to; NULL: a
+ * plain file. */
+static int label_in(const char *dir, const char *target, struct err *err)
+{
+	_cleanup_close_ int proc = -EBADF;
+	char path[128];
+
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	proc = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_geq(proc, 0);
+	cr_assert_eq(mkdirat(proc, "self", 0700), 0);
+	cr_assert_eq(mkdirat(proc, "self/attr", 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/self/attr/exec", dir);
+	if (target)
+		cr_assert_eq(symlink(target, path), 0);
+	else
+		cr_assert_geq(mknod(path, S_IFREG | 0600, 0), 0);
+	return confine_selinux_on_exec(proc, "system_u:system_r:container_t:s0:c1,c2", err);
+}
+
+static void remove_label_dir(const char *dir)
+{
+	static const char *const parts[] = {"/self/attr/exec", "/self/attr", "/self", ""};
+	char path[128];
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", dir, parts[i]);
+		(void)remove(path);
+	}
+}
+
+Test(confine_lsm, a_selinux_label_is_for_the_next_exec)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err err = ERR_INIT;
+	char dir[64], path[128];
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/reaper-label-%d", (int)getpid());
+	cr_assert_eq(label_in(dir, NULL, &err), 0, "%s", err.text);
+	(void)snprintf(path, sizeof(path), "%s/self/attr/exec", dir);
+	cr_assert_eq(file_read_at(AT_FDCWD, path, 256, &text, NULL, NULL), 0);
+	cr_assert_str_eq(text, "system_u:system_r:container_t:s0:c1,c2");
+	remove_label_dir(dir);
+}
+
+Test(confine_lsm, a_selinux_label_that_is_refused_is_named)
+{
+	struct err err = ERR_INIT;
+	char dir[64];
+
+	(void)snprintf(dir, sizeof(dir), "/tmp/reaper-label-%d", (int)getpid());
+	cr_assert_lt(label_in(dir, "/dev/full", &err), 0);
+	cr_assert_not_null(strstr(err.text, "SELinux label system_u:system_r:container_t:s0:c1,c2: "
+					    "the kernel refuses it"),
+		"%s", err.text);
+	remove_label_dir(dir);
+}
