@@ -42,12 +42,22 @@ static int allow_everywhere(int ruleset, uint64_t access, struct err *err)
 	return 0;
 }
 
+static bool can(long abi, bool host_pids, bool host_sockets)
+{
+	return !(host_pids && abi < ABI_REFER) && !(host_sockets && abi < ABI_SCOPED);
+}
+
+bool confine_landlock_can(bool host_pids, bool host_sockets)
+{
+	return can(syscall(NR_CREATE_RULESET, NULL, 0, CREATE_VERSION), host_pids, host_sockets);
+}
+
 int confine_landlock(bool host_pids, bool host_sockets, struct err *err)
 {
 	long abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_VERSION);
 	struct ruleset wanted = {.access_fs = 0};
 	_cleanup_close_ int ruleset = -EBADF;
-	bool less = (host_pids && abi < ABI_REFER) || (host_sockets && abi < ABI_SCOPED);
+	bool less = !can(abi, host_pids, host_sockets);
 	int r = 0;
 
 	if (host_pids && abi >= ABI_REFER)

@@ -25,3 +25,6 @@ enum confine_landlock_result {
  * that it is not for who may mount.
  */
 int confine_landlock(bool host_pids, bool host_sockets, struct err *err);
+
+/* Whether this kernel can do all of it. Nothing is changed. */
+bool confine_landlock_can(bool host_pids, bool host_sockets);

@@ -75,9 +75,13 @@ enum check_result check_cgroups(struct check_ctx *, const struct check *, struct
 enum check_result check_shim(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_runtime(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_shadow(struct check_ctx *, const struct check *, struct err *why);
-enum check_result check_view_fresh(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_settings(struct check_ctx *, const struct check *, struct err *why);
+
+/* Probes of check_view.c. */
+enum check_result check_landlock(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_view_fresh(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_trust(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_filter(struct check_ctx *, const struct check *, struct err *why);
 
 /*
  * Probes of check_task.c: a task of `ctr`, which is gone afterwards. Only

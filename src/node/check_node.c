@@ -14,7 +14,6 @@
 #include "node/check.h"
 #include "node/child.h"
 #include "node/containerd_impl.h"
-#include "node/overlay.h"
 
 enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 10, FILESYSTEMS_MAX = 64 << 10, MODULES_MAX = 16 << 20 };
 
@@ -80,36 +79,6 @@ enum check_result check_cgroups(struct check_ctx *ctx, const struct check *c, st
 	return CHECK_FAILED;
 }
 
-/* The first stale file, in words. */
-static int note_stale(void *arg, const char *key, const struct stale_files *stale)
-{
-	struct err *why = arg;
-
-	if (stale->n > 0 && why->kind == ERR_NONE)
-		(void)err_setf(why, ERR_PRECONDITION, ESTALE,
-			"%s (group %s) was %s on the host, process %d holds the old one%s",
-			stale->v[0].path, key, stale->v[0].deleted ? "deleted" : "replaced",
-			(int)stale->v[0].holder, stale->n > 1 ? "; and there are more" : "");
-	return 0;
-}
-
-enum check_result check_view_fresh(struct check_ctx *ctx, const struct check *c, struct err *why)
-{
-	struct err reason = ERR_INIT;
-
-	(void)c;
-	if (ctx->args->root)
-		return CHECK_SKIPPED;
-	if (overlay_refresh_all(note_stale, why, &reason) < 0) {
-		/* settings that cannot be used are a check of their own */
-		if (reason.kind == ERR_INVALID || reason.kind == ERR_UNIMPLEMENTED)
-			return CHECK_SKIPPED;
-		*why = reason;
-		return CHECK_FAILED;
-	}
-	return why->kind == ERR_NONE ? CHECK_PASSED : CHECK_FAILED;
-}
-
 /* A program of ours that lies beside this one says the same version. */
 static enum check_result same_version(
 	struct check_ctx *ctx, const char *program, const char *option, struct err *why)
@@ -167,23 +136,9 @@ enum check_result check_settings(struct check_ctx *ctx, const struct check *c, s
 	if (str_printf(&path, "%s%s", ctx->args->root ? ctx->args->root : "", CONF_PATH) < 0)
 		return CHECK_SKIPPED;
 	r = settings_load(path, NULL, NULL, 0, &s, why);
+	if (r == 0 && s.warnings && s.warnings[0])
+		(void)err_setf(why, ERR_NONE, 0, "%s%s", s.warnings[0],
+			s.warnings[1] ? "; and there are more" : "");
 	settings_done(&s);
 	return r < 0 ? CHECK_FAILED : CHECK_PASSED;
-}
-
-enum check_result check_trust(struct check_ctx *ctx, const struct check *c, struct err *why)
-{
-	struct settings s = SETTINGS_INIT;
-	_cleanup_free_ char *path = NULL;
-
-	(void)c;
-	if (str_printf(&path, "%s%s", ctx->args->root ? ctx->args->root : "", CONF_PATH) < 0 ||
-		settings_load(path, NULL, NULL, 0, &s, NULL) < 0)
-		return CHECK_SKIPPED; /* the row before it says why */
-	(void)err_setf(why, ERR_NONE, 0, "REAPER_OVERLAY_TRUST=%s (docs/SECURITY.md)",
-		s.trust == OVERLAY_TRUST_SEPARATE
-			? "separate: they have an upper layer of their own"
-			: "shared: what a pod of a group writes, a privileged one may run");
-	settings_done(&s);
-	return CHECK_PASSED;
 }

@@ -1,8 +1,10 @@
 """`reaperctl doctor`: each fault of a node has an id of its own, and the table is the documented one."""
 
+import errno
 import json
 import os
 import re
+import sys
 
 import pytest
 
@@ -89,6 +91,33 @@ def test_whom_containers_with_more_rights_trust_is_told(root, value):
     status, checks = in_root(root)
     assert (status, checks["trust"]["result"]) == (0, "passed")
     assert checks["trust"]["why"].startswith(f"REAPER_OVERLAY_TRUST={value}: ")
+
+
+@pytest.mark.parametrize(
+    "text, row, why",
+    [
+        ("", "filter", "the built-in list is hidden"),
+        ("REAPER_FILTER_ENABLED=false\n", "filter", "REAPER_FILTER_ENABLED=false: "),
+        ("REAPER_FILTER_MODE=replace\nREAPER_FILTER_PATHS=/srv\n", "filter", "REAPER_FILTER_MODE=replace: "),
+        ("REAPER_NO_SUCH_KEY=1\n", "settings", r".*reaper\.conf:1: REAPER_NO_SUCH_KEY: unknown key"),
+    ],
+)
+def test_what_the_settings_leave_open_is_told(root, text, row, why):
+    (root / "etc/reaper/reaper.conf").write_text(text)
+    status, checks = in_root(root)
+    assert (status, checks[row]["result"]) == (0, "passed")
+    assert re.match(why, checks[row]["why"])
+
+
+def test_an_old_kernels_landlock_is_told():
+    def why(*prefix):
+        check = doctor(prefix=prefix)[1]["landlock"]
+        assert check["result"] == "passed"
+        return check["why"]
+
+    # landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION), as where it is switched off
+    deny = [sys.executable, SOURCE / "tests/support/deny.py", "444", "2", "1", str(errno.EOPNOTSUPP), "--"]
+    assert why(*deny).startswith("neither is held")
 
 
 def test_a_wrong_setting(root):
