@@ -11,8 +11,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -217,11 +219,14 @@ static bool lives_in_view(int proc_fd, const char *pid, const struct stat *own, 
 {
 	_cleanup_close_ int ns = -EBADF;
 	char path[64];
+	struct statx top;
 	struct stat st;
 	dev_t root = 0;
 
 	(void)snprintf(path, sizeof(path), "%.20s/root", pid);
-	if (fstatat(proc_fd, path, &st, 0) == 0 && st.st_dev == dev)
+	/* the root may be a volume whose server is gone */
+	if (statx(proc_fd, path, AT_STATX_DONT_SYNC, 0, &top) == 0 &&
+		makedev(top.stx_dev_major, top.stx_dev_minor) == dev)
 		return true;
 	(void)snprintf(path, sizeof(path), "%.20s/ns/mnt", pid);
 	ns = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
@@ -289,27 +294,59 @@ static int inspect(const struct mount_group_spec *spec, int proc_fd,
 	return 0;
 }
 
+/*
+ * What inspect, gc and reset begin with: /proc, the lock of all groups and what this group is.
+ * Where the directories are not there, nothing is locked and nothing is found. To be given to
+ * let_go.
+ */
+struct hold {
+	int proc_fd, lock;
+	struct mount_group_info info;
+};
+
+#define HOLD_INIT                                  \
+	{                                          \
+		.proc_fd = -EBADF, .lock = -EBADF, \
+	}
+
+static void let_go(struct hold *h)
+{
+	fd_close(&h->lock);
+	fd_close(&h->proc_fd);
+}
+
+static bool has_directories(const struct mount_group_spec *spec)
+{
+	return access(spec->ns_dir, F_OK) == 0 || access(spec->base_dir, F_OK) == 0 ||
+	       access(spec->dir, F_OK) == 0;
+}
+
+/* 1, or 0 if there is nothing of such a group. */
+static int take_hold(const struct mount_group_spec *spec, struct hold *h, struct err *err)
+{
+	int r;
+
+	if (!has_directories(spec))
+		return 0;
+	h->proc_fd = r = open_proc(err);
+	if (r >= 0)
+		h->lock = r = lock_groups(spec, LOCK_EX, err);
+	if (r >= 0)
+		r = inspect(spec, h->proc_fd, &h->info, err);
+	return r < 0 ? r : 1;
+}
+
 int mount_group_inspect(
 	const struct mount_group_spec *spec, struct mount_group_info *ret_info, struct err *err)
 {
-	_cleanup_close_ int proc_fd = open_proc(err);
-	_cleanup_close_ int lock = -EBADF;
-	struct mount_group_info info;
-	int r;
+	_cleanup_(let_go) struct hold h = HOLD_INIT;
+	int r = take_hold(spec, &h, err);
 
-	if (proc_fd < 0)
-		return proc_fd;
-	if (access(spec->ns_dir, F_OK) < 0 && !mountinfo_is_point(proc_fd, spec->base_dir))
-		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
-	lock = lock_groups(spec, LOCK_EX, err);
-	if (lock < 0)
-		return lock;
-	r = inspect(spec, proc_fd, &info, err);
 	if (r < 0)
 		return r;
-	if (!info.pinned && !info.mounted)
+	if (!h.info.pinned && !h.info.mounted)
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
-	*ret_info = info;
+	*ret_info = h.info;
 	return 0;
 }
 
@@ -349,63 +386,44 @@ static void remove_dirs(const struct mount_group_spec *spec, int proc_fd)
 
 int mount_group_gc(const struct mount_group_spec *spec, struct err *err)
 {
-	_cleanup_close_ int proc_fd = open_proc(err);
-	_cleanup_close_ int lock = -EBADF;
-	struct mount_group_info info;
-	int r;
+	_cleanup_(let_go) struct hold h = HOLD_INIT;
+	int r = take_hold(spec, &h, err);
 
-	if (proc_fd < 0)
-		return proc_fd;
-	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0 &&
-		access(spec->dir, F_OK) < 0)
-		return 0;
-	lock = lock_groups(spec, LOCK_EX, err);
-	if (lock < 0)
-		return lock;
-	r = inspect(spec, proc_fd, &info, err);
-	if (r < 0)
+	if (r <= 0)
 		return r;
-	if (info.processes > 0)
+	if (h.info.processes > 0)
 		return MOUNT_GROUP_IN_USE;
 	r = pin_remove(spec->ns_dir, spec->name, err);
 	if (r < 0)
 		return r;
-	if (info.mounted)
+	if (h.info.mounted)
 		drop_store(spec->base_dir);
 	r = disk_store_drop(spec->dir, false, err);
 	if (r < 0)
 		return r;
-	remove_dirs(spec, proc_fd);
-	return info.pinned || info.mounted ? MOUNT_GROUP_REMOVED : 0;
+	remove_dirs(spec, h.proc_fd);
+	return h.info.pinned || h.info.mounted ? MOUNT_GROUP_REMOVED : 0;
 }
 
 int mount_group_reset(const struct mount_group_spec *spec, unsigned *ret_processes, struct err *err)
 {
-	_cleanup_close_ int proc_fd = open_proc(err);
-	_cleanup_close_ int lock = -EBADF;
-	struct mount_group_info info;
+	_cleanup_(let_go) struct hold h = HOLD_INIT;
 	int r;
 
-	if (proc_fd < 0)
-		return proc_fd;
 	*ret_processes = 0;
-	if (access(spec->ns_dir, F_OK) < 0 && access(spec->base_dir, F_OK) < 0)
-		return 0;
-	lock = lock_groups(spec, LOCK_EX, err);
-	if (lock < 0)
-		return lock;
-	r = inspect(spec, proc_fd, &info, err);
-	if (r == 0)
-		r = pin_remove(spec->ns_dir, spec->name, err);
+	r = take_hold(spec, &h, err);
+	if (r <= 0)
+		return r;
+	r = pin_remove(spec->ns_dir, spec->name, err);
 	if (r < 0)
 		return r;
-	if (info.mounted)
+	if (h.info.mounted)
 		drop_store(spec->base_dir);
-	r = disk_store_drop(spec->dir, info.processes > 0, err);
+	r = disk_store_drop(spec->dir, h.info.processes > 0, err);
 	if (r < 0)
 		return r;
-	*ret_processes = info.processes;
-	if (info.processes == 0)
-		remove_dirs(spec, proc_fd);
-	return info.pinned || info.mounted;
+	*ret_processes = h.info.processes;
+	if (h.info.processes == 0)
+		remove_dirs(spec, h.proc_fd);
+	return h.info.pinned || h.info.mounted;
 }
