@@ -310,14 +310,14 @@ static int attach(struct follower *f, size_t i, struct err *err)
 {
 	const struct mountinfo_entry *e = &f->wanted.entries[i];
 	_cleanup_close_ int point = -EBADF;
-	struct stat tree, there;
+	mode_t tree, there;
 
 	if (f->trees[i] < 0)
 		return 0;
 	/* below something that is omitted there is no mount point, and none is made */
 	point = open_point(e->point);
-	if (point < 0 || fstat(point, &there) < 0 || fstat(f->trees[i], &tree) < 0 ||
-		(there.st_mode & S_IFMT) != (tree.st_mode & S_IFMT))
+	if (point < 0 || !layers_file_type_of(point, &there) ||
+		!layers_file_type_of(f->trees[i], &tree) || there != tree)
 		return 0;
 	if (move_mount(f->trees[i], "", point, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)

@@ -117,13 +117,22 @@ int layers_mount(const struct mountinfo_entry *e, const struct submount_decision
 	return r;
 }
 
-bool layers_file_type(const char *path, mode_t *ret_type)
+static bool file_type(int dir, const char *path, int flags, mode_t *ret_type)
 {
 	struct statx st;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-		    STATX_TYPE, &st) < 0)
+	if (statx(dir, path, flags | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return false;
 	*ret_type = st.stx_mode & S_IFMT;
 	return true;
+}
+
+bool layers_file_type(const char *path, mode_t *ret_type)
+{
+	return file_type(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, ret_type);
+}
+
+bool layers_file_type_of(int fd, mode_t *ret_type)
+{
+	return file_type(fd, "", AT_EMPTY_PATH, ret_type);
 }

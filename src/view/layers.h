@@ -26,3 +26,4 @@ int layers_mount(const struct mountinfo_entry *e, const struct submount_decision
 /* The S_IFMT bits of what is at `path` (no link is followed), without asking a server: one that is
  * gone must not keep pods from starting. False if nothing is there. */
 bool layers_file_type(const char *path, mode_t *ret_type);
+bool layers_file_type_of(int fd, mode_t *ret_type);

@@ -219,12 +219,14 @@ static int write_stale(
 
 static int add_place(struct buf *b, const char *path)
 {
-	struct stat st;
+	struct statx st;
 
-	if (stat(path, &st) < 0)
+	/* /opt may be a server's that is gone: what is known of it will do */
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO | STATX_CTIME,
+		    &st) < 0)
 		return buf_append_str(b, "-\n");
-	return buf_printf(b, "%llu %lld.%09ld\n", (unsigned long long)st.st_ino,
-		(long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	return buf_printf(b, "%llu %lld.%09u\n", (unsigned long long)st.stx_ino,
+		(long long)st.stx_ctime.tv_sec, st.stx_ctime.tv_nsec);
 }
 
 static int make_stamp(const struct stale_search *s, const char *dirs, struct buf *b)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -98,10 +99,12 @@ static int add_process(
 	struct stale_candidates *c, int proc_fd, const char *name, dev_t view, pid_t pid)
 {
 	_cleanup_close_ int proc = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat root;
+	struct statx root;
 	int r;
 
-	if (proc < 0 || fstatat(proc, "root", &root, 0) < 0 || root.st_dev != view)
+	/* the root may be a volume whose server is gone */
+	if (proc < 0 || statx(proc, "root", AT_STATX_DONT_SYNC, 0, &root) < 0 ||
+		makedev(root.stx_dev_major, root.stx_dev_minor) != view)
 		return 0;
 	r = add_link(c, proc, "exe", pid);
 	if (r == 0)
