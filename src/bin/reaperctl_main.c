@@ -11,6 +11,7 @@
 #include "node/overlay.h"
 #include "node/package.h"
 #include "operate/history.h"
+#include "operate/ps.h"
 
 enum {
 	OPT_ROOT = 1 << 0,
@@ -39,6 +40,7 @@ enum {
 	OPT_UNTIL = 1 << 23,
 	OPT_UID = 1 << 24,
 	OPT_FAILED = 1 << 25,
+	OPT_WIDE = 1 << 26,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -100,6 +102,8 @@ static const struct cli_option options[] = {
 		"of processes that ran as this user"},
 	{OPT_FAILED, "--failed", NULL, CLI_FLAG, offsetof(struct cli_args, failed),
 		"refusals, and ends with another status than 0"},
+	{OPT_WIDE, "--wide", NULL, CLI_FLAG, offsetof(struct cli_args, wide),
+		"also the pid and the id"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -172,6 +176,15 @@ static const struct cli_command commands[] = {
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "
 		"node,\n"
 		"12 install, 13 config, 14 daemon, 15 task."},
+	{NULL, "ps", OPT_POD | OPT_POD_NAMESPACE | OPT_WIDE | OPT_JSON, ps_command,
+		"Lists what runs on this node, also when containerd is down",
+		"For which pod, since when, as whom, in which group of the overlay, with which "
+		"memory\nand CPU time. The real user of the first process is shown."},
+	{NULL, "inspect", OPT_POD_NAMESPACE | OPT_JSON, inspect_command,
+		"Tells all of one container or pod, and how to reach it",
+		"ID may be the beginning of one; POD is its name, or NAMESPACE/NAME. The lines at "
+		"the\nend are for its logs, a shell in it, and its end.",
+		.operand = "ID|POD"},
 	{NULL, "history",
 		OPT_POD | OPT_POD_NAMESPACE | OPT_SINCE | OPT_UNTIL | OPT_UID | OPT_FAILED |
 			OPT_JSON,

@@ -42,7 +42,8 @@ static void print_command_help(FILE *out, const struct cli *cli, const struct cl
 {
 	(void)fputs("Usage: ", out);
 	print_command_name(out, cli, c);
-	(void)fprintf(out, "%s\n\n%s.\n", c->options ? " [OPTIONS]" : "", c->help);
+	(void)fprintf(out, "%s%s%s\n\n%s.\n", c->options ? " [OPTIONS]" : "", c->operand ? " " : "",
+		c->operand ? c->operand : "", c->help);
 	if (c->detail)
 		(void)fprintf(out, "\n%s\n", c->detail);
 	if (c->options)
@@ -165,6 +166,10 @@ static int parse_options(const struct cli *cli, const struct cli_command *c, int
 		const char *value;
 		int r;
 
+		if (c->operand && !args->operand && argv[at][0] != '-' && argv[at][0]) {
+			args->operand = argv[at];
+			continue;
+		}
 		o = find_option(cli, c, argv[at], &value);
 		if (!o)
 			return usage(cli, c, "unknown argument", argv[at], "");

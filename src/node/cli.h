@@ -20,13 +20,15 @@ struct cli_args {
 	const char *address;
 	const char *containerd_namespace;
 	uint64_t timeout_s;
-	const char *group;               /* of the overlay, NULL: the node's */
-	const char *output;              /* NULL: standard output */
-	const char *handler;             /* NULL: the usual one */
+	const char *group;   /* of the overlay, NULL: the node's */
+	const char *output;  /* NULL: standard output */
+	const char *handler; /* NULL: the usual one */
+	const char *operand; /* the word that is no option: struct cli_command.operand */
 	const char *pod, *pod_namespace; /* Kubernetes' */
 	const char *since, *until, *uid; /* as given: history.h */
 	unsigned strategy;               /* enum strategy, in the order of the option's words */
-	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, failed;
+	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, failed,
+		wide;
 	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 
@@ -56,8 +58,9 @@ struct cli_command {
 	uint32_t options;
 	int (*run)(const struct cli_args *args); /* returns the exit status */
 	const char *help;
-	const char *detail; /* further paragraphs of its own help, or NULL */
-	bool hidden;        /* not in the overview */
+	const char *detail;  /* further paragraphs of its own help, or NULL */
+	const char *operand; /* "ID|POD": it takes one word that is no option; NULL: none */
+	bool hidden;         /* not in the overview */
 };
 
 struct cli {

@@ -161,7 +161,7 @@ static void put_identity(struct entry *e, const struct recorder *r, const struct
 		entry_i64(e, "uid", r->uid);
 		entry_i64(e, "gid", r->gid);
 	}
-	entry_str(e, "user", r->user);
+	entry_str(e, "user", m->exec_id ? NULL : r->user);
 }
 
 /* How much more there is in its group than when it was started; others of it have their part. */

@@ -100,11 +100,10 @@ void history_over(const struct process *p)
 		moment.event = p->exec_id ? RECORDER_EXEC_EXIT : RECORDER_EXIT;
 		moment.status = p->exit_status;
 		moment.oom = !p->exec_id && c->oom.kills > 0;
-		moment.exec_id = p->exec_id;
 	} else {
 		moment.event = RECORDER_REFUSED;
 		moment.why = &p->failure;
-		add_exec(&moment, p, &spec);
 	}
+	add_exec(&moment, p, &spec);
 	tell(c, &moment);
 }

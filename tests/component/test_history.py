@@ -9,21 +9,12 @@ import subprocess
 
 import pytest
 
-from bench import exec_spec, give_up
+from bench import POD, exec_spec, give_up
 from machine import BINARIES
 from ttrpc import RpcError
 from waiting import until
 
 pytestmark = pytest.mark.submission("an audit trail with a hole or a password in it is worse than none; milliseconds")
-
-POD = {
-    "io.kubernetes.cri.container-type": "container",
-    "io.kubernetes.cri.sandbox-id": "one",
-    "io.kubernetes.cri.sandbox-namespace": "team",
-    "io.kubernetes.cri.sandbox-name": "web-0",
-    "io.kubernetes.cri.sandbox-uid": "u-1",
-    "io.kubernetes.cri.container-name": "main",
-}
 
 
 def records(bench):
@@ -58,7 +49,7 @@ def test_one_record_for_each_start_exec_and_end(bench):
     assert start["command"] == ["/bin/sh", "-c", "echo --password=*** >/dev/null; exec sleep 600"]
     assert (start["uid"], start["gid"], start["capabilities"], start["pid"]) == (65534, 65534, "0" * 16, pid)
     assert (run["exec_id"], run["command"]) == ("e", ["/bin/sh", "-c", "exit 3"])
-    assert (ran["exec_id"], ran["status"]) == ("e", 3)
+    assert (ran["exec_id"], ran["status"], ran["uid"], run["uid"]) == ("e", 3, 0, 0)
     assert (end["status"], end["oom"]) == (137, False)
     text = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"]).read_text()
     assert "hunter2" not in text and "never-told" not in text

@@ -15,6 +15,16 @@ from waiting import until
 SHIM = BINARIES / "containerd-shim-reaper-v2"
 NAMESPACE = "component"
 
+# what CRI says of a container
+POD = {
+    "io.kubernetes.cri.container-type": "container",
+    "io.kubernetes.cri.sandbox-id": "one",
+    "io.kubernetes.cri.sandbox-namespace": "team",
+    "io.kubernetes.cri.sandbox-name": "web-0",
+    "io.kubernetes.cri.sandbox-uid": "u-1",
+    "io.kubernetes.cri.container-name": "main",
+}
+
 
 def spec(*args, **changes):
     """config.json as `ctr run --rootfs DIR` makes it, with the given command."""
