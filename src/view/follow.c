@@ -56,29 +56,30 @@ static int put_line(struct buf *b, const struct mountinfo_entry *e, enum submoun
 }
 
 int follow_remember(
-	const char *base_dir, const struct mountinfo *shown, char *const *rules, struct err *err)
+	const struct mount_group_spec *spec, const struct mountinfo *shown, struct err *err)
 {
 	_cleanup_(buf_done) struct buf text = BUF_INIT(TABLE_MAX);
 	_cleanup_free_ char *path = NULL;
-	int r = str_printf(&path, "%s/" TABLE_NAME, base_dir);
+	int r = str_printf(&path, "%s/" TABLE_NAME, spec->dir);
 
 	if (r == 0)
 		r = buf_append_str(&text, "");
 	for (size_t i = 0; r == 0 && i < shown->n; i++)
 		r = put_line(&text, &shown->entries[i],
-			submount_decide(&shown->entries[i], base_dir, rules).action);
+			submount_decide(&shown->entries[i], spec->base_dir, spec->submounts)
+				.action);
 	if (r < 0)
-		return err_sysf(err, -r, "%s/" TABLE_NAME, base_dir);
+		return err_sysf(err, -r, "%s/" TABLE_NAME, spec->dir);
 	return file_replace_at(AT_FDCWD, path, text.data, text.len, 0600, err);
 }
 
-static int read_table(const char *base_dir, struct mountinfo *ret_table, struct err *err)
+static int read_table(const char *dir, struct mountinfo *ret_table, struct err *err)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
-	int r = str_printf(&path, "%s/" TABLE_NAME, base_dir);
+	int r = str_printf(&path, "%s/" TABLE_NAME, dir);
 
 	if (r < 0)
-		return err_sysf(err, -r, "%s", base_dir);
+		return err_sysf(err, -r, "%s", dir);
 	r = file_read_at(AT_FDCWD, path, TABLE_MAX, &text, NULL, err);
 	if (r == -ENOENT) /* a group of before there was such a table: all is attached anew */
 		return mountinfo_parse("", ret_table, err);
@@ -237,6 +238,11 @@ static int make_trees(struct follower *f, const bool *is_new, struct err *err)
 			r = make_tree(f, i, err);
 	}
 	mask_detach(&f->mask);
+	if (r == -ENOSPC || r == -EDQUOT)
+		r = err_wrapf(err,
+			"%s is full and has no room for what the host has mounted since (delete "
+			"what pods wrote there: reaperctl overlay diff, overlay reset)",
+			f->spec->base_dir);
 	if (setns(f->home, CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "returning to the host's mount namespace");
 	return r;
@@ -372,7 +378,7 @@ static int prepare(struct follower *f, struct err *err)
 	int r = submounts_read(f->proc_fd, f->spec->base_dir, f->spec->submounts, &f->wanted, err);
 
 	if (r == 0)
-		r = read_table(f->spec->base_dir, &f->shown, err);
+		r = read_table(f->spec->dir, &f->shown, err);
 	if (r < 0)
 		return r;
 	is_new = calloc(f->wanted.n + 1, sizeof(*is_new));
@@ -406,7 +412,7 @@ static int follow(struct follower *f, bool search, struct stale_files *ret_stale
 	if (setns(f->home, CLONE_NEWNS) < 0)
 		return err_sysf(err, errno, "returning to the host's mount namespace");
 	if (r == 0 && f->changed)
-		r = follow_remember(f->spec->base_dir, &f->wanted, f->spec->submounts, err);
+		r = follow_remember(f->spec, &f->wanted, err);
 	return r < 0 ? r : find_stale(f, search, ret_stale, err);
 }
 

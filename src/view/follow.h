@@ -27,6 +27,7 @@
 int mount_group_follow(const struct mount_group_spec *spec, int proc_fd, bool search,
 	struct stale_files *ret_stale, struct err *err);
 
-/* For who makes the view: writes down, in BASE_DIR, that it shows these mounts of the host. */
+/* For who makes the view: writes down, in the group's `dir`, that it shows these mounts of the
+ * host. Not in BASE_DIR: workloads may have filled it. */
 int follow_remember(
-	const char *base_dir, const struct mountinfo *shown, char *const *rules, struct err *err);
+	const struct mount_group_spec *spec, const struct mountinfo *shown, struct err *err);

@@ -107,7 +107,7 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 		drop_store(spec->base_dir);
 		return r;
 	}
-	r = overlay_build_view(proc_fd, spec->base_dir, spec->submounts, &spec->mask, err);
+	r = overlay_build_view(proc_fd, spec, err);
 	if (r == 0)
 		r = mount_share_prepare(proc_fd, err);
 	if (r == 0)

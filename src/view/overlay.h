@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 #include "base/err.h"
-#include "mask/rules.h"
+#include "view/group.h"
 
 /* What mountinfo shows as the source of every overlay of ours. */
 #define OVERLAY_SOURCE "reaper"
@@ -37,8 +37,7 @@ int overlay_mount(const char *lower, const char *const *masks, const char *dir, 
 /*
  * Puts the whole view together below BASE_DIR/view in the caller's mount namespace (of its own, not
  * shared with the host) and makes it the root: overlay over /, then every further mount of the
- * host as submounts.h has it with the site's `rules`, all without what `mask` hides, then
+ * host as submounts.h has it with the site's rules, all without what spec->mask hides, then
  * pivot_root. `proc_fd`: a procfs where "self" is the caller.
  */
-int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules,
-	const struct mask_rules *mask, struct err *err);
+int overlay_build_view(int proc_fd, const struct mount_group_spec *spec, struct err *err);

@@ -44,16 +44,18 @@ static int make_root(const char *view_dir, struct err *err)
 }
 
 /* All file systems, and what none of them shows. */
-static int add_host(int proc_fd, const char *base_dir, const char *view_dir, char *const *rules,
-	const struct mask_rules *hidden, struct err *err)
+static int add_host(
+	int proc_fd, const struct mount_group_spec *spec, const char *view_dir, struct err *err)
 {
+	const char *base_dir = spec->base_dir;
+	char *const *rules = spec->submounts;
 	_cleanup_(mountinfo_done) struct mountinfo host = MOUNTINFO_INIT;
 	_cleanup_(mask_done) struct mask mask = MASK_INIT;
 	_cleanup_free_ char *layer = NULL;
 	int r = submounts_read(proc_fd, base_dir, rules, &host, err);
 
 	if (r == 0)
-		r = mask_begin(hidden, &host, base_dir, -EBADF, proc_fd, &mask, err);
+		r = mask_begin(&spec->mask, &host, base_dir, -EBADF, proc_fd, &mask, err);
 	if (r == 0)
 		r = mask_layer(&mask, "/", &layer, err);
 	if (r == 0)
@@ -63,23 +65,22 @@ static int add_host(int proc_fd, const char *base_dir, const char *view_dir, cha
 		r = add_submount(&host.entries[i], base_dir, view_dir, rules, &mask, err);
 	if (r == 0)
 		r = mask_finish(&mask, view_dir, err);
-	return r < 0 ? r : follow_remember(base_dir, &host, rules, err);
+	return r < 0 ? r : follow_remember(spec, &host, err);
 }
 
-int overlay_build_view(int proc_fd, const char *base_dir, char *const *rules,
-	const struct mask_rules *mask, struct err *err)
+int overlay_build_view(int proc_fd, const struct mount_group_spec *spec, struct err *err)
 {
 	_cleanup_free_ char *view_dir = NULL;
-	int r = str_printf(&view_dir, "%s/view", base_dir);
+	int r = str_printf(&view_dir, "%s/view", spec->base_dir);
 
 	if (r < 0)
-		return err_sysf(err, -r, "%s", base_dir);
+		return err_sysf(err, -r, "%s", spec->base_dir);
 	if (mkdir(view_dir, 0700) < 0 && errno != EEXIST)
 		return err_sysf(err, errno, "%s", view_dir);
 
 	/* nothing done here reaches the host; what the host does later below binds comes in */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_sysf(err, errno, "making the view's mounts private");
-	r = add_host(proc_fd, base_dir, view_dir, rules, mask, err);
+	r = add_host(proc_fd, spec, view_dir, err);
 	return r < 0 ? r : make_root(view_dir, err);
 }

@@ -135,6 +135,26 @@ def test_the_sites_rules_decide(bench, first, monkeypatch):
         assert (path / "file").read_text() == "there\nx\n"
 
 
+def test_a_full_upper_keeps_the_view_from_no_mount_of_the_host(bench):
+    bench.settings["REAPER_UPPER_SIZE"] = "2M"
+    said(bench, "dd if=/dev/zero of=/srv/reaper-test-full bs=1M 2>/dev/null; echo full >/srv/reaper-test-more 2>/dev/null; true", name="filler")
+    with mounted() as path:
+        (path / "file").write_text("there\n")
+        assert said(bench, f"cat {path}/file; rm /srv/reaper-test-full", name="two") == "there\n"
+    assert said(bench, f"ls -A {path.parent}; echo x >/srv/reaper-test-more", name="three").count(path.name) == 0
+
+
+def test_an_upper_without_inodes_is_named(bench):
+    bench.settings["REAPER_UPPER_INODES"] = "1024"
+    fill = "mkdir /srv/reaper-test-full; cd /srv/reaper-test-full; i=0; while : >f$i; do i=$((i+1)); done; echo $i"
+    assert int(said(bench, f"bash -c '{fill}' 2>/dev/null", name="filler")) > 100
+    with mounted():
+        with pytest.raises(RpcError, match="/run/reaper/overlay is full and has no room for what the host has mounted since"):
+            said(bench, "true", name="two")
+    # what is gone again needs no room: the next one cleans up
+    assert said(bench, "rm -r /srv/reaper-test-full; echo x >/srv/reaper-test-more; cat /srv/reaper-test-more", name="three") == "x\n"
+
+
 def fails_and_is_made_good(bench, call, choose):
     """A call of the runtime fails while the view is to follow; what the next container sees is right."""
     holder = Running(bench, HOLD, name="holder")
@@ -277,11 +297,11 @@ def test_refresh_lets_go_of_what_the_host_has_unmounted(bench):
         pod = Running(bench, HOLD, name="first")
         pod.line()
         pod.kill()
-        layers = pathlib.Path("/run/reaper/overlay/submounts").read_text()
+        layers = pathlib.Path("/run/reaper/groups/node/submounts").read_text()
         assert f" {path} " in layers
         subprocess.run(["umount", path], check=True)
         refresh()
-        assert pathlib.Path("/run/reaper/overlay/submounts").read_text() == layers.replace(
+        assert pathlib.Path("/run/reaper/groups/node/submounts").read_text() == layers.replace(
             next(line for line in layers.splitlines(True) if f" {path} " in line), "")  # fmt: skip
 
 
