@@ -1,13 +1,14 @@
 #!/bin/bash
 # Measures Reaper against runc's shim on this machine, and prints ratios.
 #
-#   scripts/run-benchmarks.sh [--rows RE] [--rounds FACTOR] [--out FILE]
+#   scripts/run-benchmarks.sh [--rows RE] [--rounds FACTOR] [--out FILE] [--document]
 #   scripts/run-benchmarks.sh --list
 #
 #   --list           the rows and what they measure; measures nothing
 #   --rows RE        only rows whose name matches; tests/bench/README.md has the list
 #   --rounds FACTOR  more or fewer rounds than usual: 0.1, 3
 #   --out FILE       where to put the CSV (default: in the log directory that is printed)
+#   --document       also make docs/BENCHMARKS.md and its plots from this run
 #
 # Needs root and Debian 12 or 13; builds the programs and, once, containerd's shim. Every round measures
 # each peer in turn, after a warm-up, in namespaces of its own. Times of a busy machine are worth
@@ -21,11 +22,17 @@ cd "$root"
 rows=
 rounds=1
 csv=
+document=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
         sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
         exit 0
+        ;;
+    --document)
+        document=1
+        shift
+        continue
         ;;
     --list)
         exec "$(ci/python-env.sh)/python" -B tests/bench/measure.py --list
@@ -43,7 +50,7 @@ while [ $# -gt 0 ]; do
 done
 
 need_root
-apt_install gcc busybox-static iproute2 runc
+apt_install gcc busybox-static iproute2 runc strace openssl
 logs=$REAPER_CI_STATE/logs/bench-$(date -u +%Y%m%dT%H%M%SZ)-$$
 mkdir -p "$logs"
 if [ -z "${REAPER_BINARIES:-}" ]; then
@@ -54,8 +61,12 @@ export REAPER_BINARIES=${REAPER_BINARIES:-$root/build}
 programs=$(ci/containerd/build.sh 2.4)
 gcc -O2 -static -o "$logs/floor" tests/bench/floor.c
 python=$(ci/python-env.sh)/python
-echo "commit $(git rev-parse --short HEAD), $(uname -r), $(nproc) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
+about() { echo "Commit $(git rev-parse --short HEAD), $(date -u +%F), Linux $(uname -r), $(nproc) processors, load $(cut -d' ' -f1-3 /proc/loadavg) before the run, rounds × $rounds."; }
+about | tee "$logs/about.txt"
+status=0
 tests/conformance/isolated "$logs" "$python" -B tests/bench/measure.py --programs "$programs" --floor /run/out/floor \
-    --rows "$rows" --rounds "$rounds"
+    --rows "$rows" --rounds "$rounds" || status=$?
+[ -z "$document" ] || "$python" -B tests/bench/document.py "$logs" docs
 [ -z "$csv" ] || cp "$logs/results.csv" "$csv"
 echo "logs: $logs"
+exit "$status"

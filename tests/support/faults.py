@@ -23,7 +23,7 @@ class Report:
 
 
 def sysfault(argv, at=None, action=None, call=(), comm=None, follow=False, reap=False, detach=False, list=None,
-             script=None, timeout=120, **options):  # fmt: skip
+             script=None, timeout=120, environment=None, **options):  # fmt: skip
     """Runs argv; `action` is "kill", "run" (then `script`) or the name of an error, done at `at` ("3", or "3+")."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="sysfault."))
     report = directory / "report"
@@ -38,7 +38,7 @@ def sysfault(argv, at=None, action=None, call=(), comm=None, follow=False, reap=
     result = subprocess.run(
         [str(word) for word in [*command, "--", *argv]],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, "LC_ALL": "C"}, **options,
+        env={**(environment or os.environ), "LC_ALL": "C"}, **options,
     )  # fmt: skip
     made = Report(result, report)
     if not detach:

@@ -1,10 +1,12 @@
 /*
- * The life cycle, explored to its end: a container's first process and one exec of it, every call of
- * a client and every event of the kernel in every order that is possible, until nothing new is seen.
+ * The life cycle, explored to its end: a container's first process and one exec of it, every call
+ * of a client and every event of the kernel in every order that is possible, until nothing new is
+ * seen.
  *
  * The model has what the tables of lifecycle.c do not: who may be when. An event is taken where its
- * cause exists (a child that is alive may end, a gate that is open may let exec happen), a call where
- * lifecycle_allows() lets it through. What must hold is checked in every state that is reached.
+ * cause exists (a child that is alive may end, a gate that is open may let exec happen), a call
+ * where lifecycle_allows() lets it through. What must hold is checked in every state that is
+ * reached.
  */
 #include "shim/lifecycle.h"
 

@@ -1,0 +1,275 @@
+"""Rows that drive the shim as containerd does, without containerd, whose own time would hide the shims'."""
+
+import contextlib
+import os
+import select
+import threading
+import time
+
+from stage import cpu, end_by_name, everybody, is_zombie, memory_of, row, switches, timers, until
+
+
+@row("ms", 30, floor="empty", why="until the answer is there; the floor is an empty static program")
+def shim_start(stage):
+    name = stage.bundle("/bin/busybox", "true")
+    took, task = stage.begin(name)
+    shim = task.call("Connect", id=name).shim_pid if stage.peer.name == "reaper" else None
+    stage.finish(name, task)
+    if shim is None:
+        end_by_name(name)
+    stage.remove(name)
+    return took * 1000
+
+
+@row("ms", 30, floor="empty", why="the `delete` call of a task that was never created; the same floor")
+def shim_delete(stage):
+    name = stage.bundle("/bin/busybox", "true")
+    _, task = stage.begin(name)
+    stage.finish(name, task)
+    end_by_name(name)
+    return stage.remove(name) * 1000
+
+
+@row("ms", 30, why="start, Create, Start, Wait, Delete, Shutdown, delete of /bin/true")
+def task_life(stage):
+    name = stage.bundle("/bin/busybox", "true")
+    began = time.perf_counter()
+    _, task = stage.begin(name)
+    stage.create(name, task)
+    task.call("Start", id=name)
+    task.call("Wait", id=name)
+    task.call("Delete", id=name)
+    stage.finish(name, task)
+    stage.remove(name)
+    return (time.perf_counter() - began) * 1000
+
+
+MEGABYTES = 500
+BULK = ("/bin/busybox", "dd", "if=/dev/zero", "bs=64k", f"count={MEGABYTES * 16}")
+LINES = 200000
+LINE = "a line of sixty bytes, as programs write to their logs today"
+BY_LINES = ("/bin/busybox", "sh", "-c", f"i={LINES}; while [ $i -gt 0 ]; do echo {LINE}; i=$((i-1)); done")
+
+
+@row("MB/s", 3, better="more", why=f"{MEGABYTES} MB of dd through the shim's stdout FIFO")
+def stdout_throughput(stage):
+    return MEGABYTES / stream(stage, BULK, MEGABYTES << 20)[0]
+
+
+@row("ms CPU", 3, why=f"of the shim, for {MEGABYTES} MB of stdout")
+def stdout_cpu(stage):
+    return stream(stage, BULK, MEGABYTES << 20)[1] * 1000
+
+
+@row("lines/s", 5, better="more", why=f"{LINES} lines of a shell, each its own write, through the shim's stdout FIFO")
+def stdout_lines(stage):
+    return LINES / stream(stage, BY_LINES, LINES * (len(LINE) + 1))[0]
+
+
+@row("ms CPU", 5, why=f"of the shim, for {LINES} lines of stdout")
+def stdout_lines_cpu(stage):
+    return stream(stage, BY_LINES, LINES * (len(LINE) + 1))[1] * 1000
+
+
+def stream(stage, command, size):
+    """(seconds, processor seconds of the shim) until the output of a command has arrived."""
+    name = stage.bundle(*command)
+    fifo = stage.directory / name / "out"
+    other = stage.directory / name / "err"
+    for each in (fifo, other):
+        os.mkfifo(each)
+    quiet = os.open(other, os.O_RDWR)
+    _, task = stage.begin(name)
+    total = 0
+
+    def read():
+        nonlocal total
+        with open(fifo, "rb", buffering=0) as file:
+            while piece := file.read(1 << 20):
+                total += len(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    stage.create(name, task, stdout=str(fifo), stderr=str(other))
+    shim = task.call("Connect", id=name).shim_pid
+    before = cpu(shim)
+    began = time.perf_counter()
+    task.call("Start", id=name)
+    task.call("Wait", id=name)
+    reader.join()
+    os.close(quiet)
+    took = time.perf_counter() - began
+    used = cpu(shim) - before
+    task.call("Delete", id=name)
+    stage.finish(name, task)
+    stage.remove(name)
+    assert total == size, f"{total} bytes arrived"
+    return took, used
+
+
+IDLE = 60
+
+
+@row("switches", 1, parts=("idle_wakeups", "idle_cpu"), units={"idle_cpu": "ms CPU"},
+     why=f"context switches and processor time of an idle shim in {IDLE} seconds")  # fmt: skip
+def idle(stage):
+    with stage.running("/bin/busybox", "sleep", "1000") as (_, _, shim, _):
+        time.sleep(2)  # what the start still has to do
+        before, used = switches(shim), cpu(shim)
+        time.sleep(IDLE)
+        return {"idle_wakeups": switches(shim) - before, "idle_cpu": (cpu(shim) - used) * 1000}
+
+
+@row("timers", 1, why="armed timerfds and POSIX timers of an idle shim")
+def idle_timers(stage):
+    with stage.running("/bin/busybox", "sleep", "1000") as (_, _, shim, _):
+        time.sleep(2)
+        return timers(shim)
+
+
+@row("processes", 1, why="of a pod with one container, besides its workload")
+def processes_per_pod(stage):
+    before = set(everybody())
+    sandbox = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+    container = {**sandbox, "io.kubernetes.cri.container-type": "container"}
+    made = []
+    for annotations in (sandbox, container):
+        name = stage.bundle("/bin/busybox", "sleep", "1000", annotations=annotations)
+        _, task = stage.begin(name)
+        stage.create(name, task)
+        task.call("Start", id=name)
+        made.append((name, task))
+    count = len(set(everybody()) - before) - 1
+    for name, task in reversed(made):
+        task.call("Kill", id=name, signal=9)
+        task.call("Wait", id=name)
+        task.call("Delete", id=name)
+    for name, task in reversed(made):
+        stage.finish(name, task)
+        stage.remove(name)
+    return count
+
+
+PODS = 50
+
+
+@row("kB", 1, why=f"private dirty memory of an idle shim, mean over {PODS}")
+def memory_per_shim(stage):
+    return memory(stage, PODS)
+
+
+@row("kB", 3, why="the same of a shim that is the only one")
+def memory_of_one_shim(stage):
+    return memory(stage, 1)
+
+
+def memory(stage, count):
+    with contextlib.ExitStack() as stack:
+        shims = [stack.enter_context(stage.running("/bin/busybox", "sleep", "1000"))[2] for _ in range(count)]
+        # pages of a program that was built just now and is not on the disk yet count as dirty, too
+        os.sync()
+        return sum(memory_of(shim, "Private_Dirty") for shim in shims) / count
+
+
+# ---- the view: no shim is in it, and nobody else has one ----
+
+
+# ---- one moment to another: clocks of the workload and of this process are the same one ----
+
+
+def stamped(stage, *words, stdin=False):
+    """Makes a task of the stamping workload: (name, Task, reader of its stdout, writer of its stdin)."""
+    name = stage.bundle(*stage.peer.workload(*words))
+    paths = {}
+    for each in ("stdin", "stdout", "stderr"):
+        paths[each] = str(stage.directory / name / each)
+        os.mkfifo(paths[each])
+    if not stdin:
+        del paths["stdin"]
+    fds = {each: os.open(path, os.O_RDWR | os.O_NONBLOCK) for each, path in paths.items()}
+    _, task = stage.begin(name)
+    stage.create(name, task, **paths)
+    return name, task, fds
+
+
+def read_stamp(fds):
+    ready, _, _ = select.select([fds["stdout"]], [], [], 30)
+    assert ready, "the workload says nothing"
+    return int(os.read(fds["stdout"], 64))
+
+
+def put_away(stage, name, task, fds):
+    task.call("Wait", id=name)
+    task.call("Delete", id=name)
+    stage.finish(name, task)
+    stage.remove(name)
+    for fd in fds.values():
+        os.close(fd)
+
+
+@row("ms", 30, why="from the Start request until the workload's first instruction of its own")
+def start_to_exec(stage):
+    name, task, fds = stamped(stage, "stamp")
+    began = time.monotonic_ns()
+    task.call("Start", id=name)
+    took = read_stamp(fds) - began
+    put_away(stage, name, task, fds)
+    return took / 1e6
+
+
+@row("ms", 30, why="from the workload's last instruction until TaskExit is at containerd's socket")
+def exit_to_event(stage):
+    name, task, fds = stamped(stage, "bye", stdin=True)
+    task.call("Start", id=name)
+    # this side's writer and the shim's: the workload sees the end of its stdin
+    os.close(fds.pop("stdin"))
+    task.call("CloseIO", id=name, stdin=True)
+    ended = read_stamp(fds)
+    stage.events.wait("/tasks/exit", id=name)
+    took = stage.events.came("/tasks/exit") - ended
+    put_away(stage, name, task, fds)
+    return took / 1e6
+
+
+RATE = 10000
+SECONDS = 3
+
+
+@row("ms CPU", 5, why=f"of the shim, for {SECONDS} seconds of {RATE} lines of 100 bytes a second, each its own write")
+def paced_lines_cpu(stage):
+    return stream(stage, stage.peer.workload("lines", RATE, RATE * SECONDS), RATE * SECONDS * 100)[1] * 1000
+
+
+# ---- a pod, without a daemon ----
+
+
+SANDBOX = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+CONTAINER = {**SANDBOX, "io.kubernetes.cri.container-type": "container"}
+
+
+@row("ms", 20, parts=("pod_share_up", "pod_share_down"), floor="pod",
+     why="what shim and runtime take of a pod with one container, up and down; a daemon's time is not in it")  # fmt: skip
+def pod_share(stage):
+    made = []
+    # each pod is another one
+    pod = {"io.kubernetes.cri.sandbox-id": f"pod{stage.count}"}
+    began = time.perf_counter()
+    ready = 0.0
+    for annotations in (SANDBOX, CONTAINER):
+        before = time.perf_counter()
+        name = stage.bundle("/bin/busybox", "sleep", "1000", annotations={**annotations, **pod})
+        ready += time.perf_counter() - before  # the bundle is a daemon's work
+        _, task = stage.begin(name)
+        stage.create(name, task)
+        task.call("Start", id=name)
+        made.append((name, task))
+    up = time.perf_counter() - began - ready
+    began = time.perf_counter()
+    for name, task in reversed(made):
+        task.call("Kill", id=name, signal=9)
+        task.call("Wait", id=name)
+        task.call("Delete", id=name)
+    for name, task in reversed(made):
+        stage.finish(name, task)
+        stage.remove(name)
+    return {"pod_share_up": up * 1000, "pod_share_down": (time.perf_counter() - began) * 1000}
