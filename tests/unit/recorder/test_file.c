@@ -92,7 +92,7 @@ Test(history_file, what_is_no_file_is_refused)
 Test(history_file, writers_rotate_at_once, .timeout = 60)
 {
 	enum { WRITERS = 4, LINES = 2000, LENGTH = 64 };
-	_cleanup_free_ char *texts[2] = {NULL, NULL};
+	_cleanup_free_ char *now = NULL, *before = NULL;
 	const uint64_t max = (uint64_t)WRITERS * LINES * LENGTH * 6 / 10; /* one rotation */
 	size_t n;
 
@@ -114,14 +114,14 @@ Test(history_file, writers_rotate_at_once, .timeout = 60)
 		cr_assert_gt(wait(&status), 0);
 		cr_assert_eq(status, 0);
 	}
-	n = lines_of(path, &texts[0]);
+	n = lines_of(path, &now);
 	cr_assert_gt(n, 0);
-	n += lines_of(old, &texts[1]);
+	n += lines_of(old, &before);
 	cr_expect_eq(n, (size_t)WRITERS * LINES);
-	for (int f = 0; f < 2; f++) {
-		for (char *p = texts[f]; p && *p; p += LENGTH)
-			cr_assert_eq(strcspn(p, "\n"), LENGTH - 1);
-	}
+	for (char *p = now; p && *p; p += LENGTH)
+		cr_assert_eq(strcspn(p, "\n"), LENGTH - 1);
+	for (char *p = before; p && *p; p += LENGTH)
+		cr_assert_eq(strcspn(p, "\n"), LENGTH - 1);
 }
 
 /* The same with a rotation at nearly every line: none is torn. */
