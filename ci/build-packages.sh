@@ -142,7 +142,7 @@ rpm_root() {
     dpkg-deb -x "$deb" "$root/deb"
     mkdir -p "$root/rpm"/{etc/reaper,usr/lib/systemd/system-preset,usr/lib/systemd/system} \
         "$root/rpm"/usr/share/{doc/reaper,licenses/reaper,selinux/packages/reaper,zsh/site-functions}
-    cp -a "$root/deb/etc/reaper/reaper.conf" "$root/rpm/etc/reaper/"
+    cp -a "$root/deb/etc/reaper/reaper.conf" "$root/deb/etc/reaper/policy.d" "$root/rpm/etc/reaper/"
     cp -a "$root/deb/usr/bin" "$root/rpm/usr/"
     cp -a "$root/deb/usr/share"/{bash-completion,fish,man} "$root/rpm/usr/share/"
     cp -a "$root/deb/usr/share/zsh/vendor-completions/_reaperctl" "$root/rpm/usr/share/zsh/site-functions/"

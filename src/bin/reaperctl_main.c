@@ -10,6 +10,7 @@
 #include "node/image.h"
 #include "node/overlay.h"
 #include "node/package.h"
+#include "node/policy_command.h"
 #include "operate/history.h"
 #include "operate/ps.h"
 
@@ -41,6 +42,7 @@ enum {
 	OPT_UID = 1 << 24,
 	OPT_FAILED = 1 << 25,
 	OPT_WIDE = 1 << 26,
+	OPT_FILE = 1 << 27,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -89,6 +91,8 @@ static const struct cli_option options[] = {
 		"the group, as `overlay list` names it (default: node)"},
 	{OPT_OUTPUT, "--output", "FILE", CLI_PATH, offsetof(struct cli_args, output),
 		"a new file that is written (default: standard output)"},
+	{OPT_FILE, "--file", "FILE", CLI_STRING, offsetof(struct cli_args, file),
+		"what is read (default: standard input)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
 		"also run a throw-away task on the running containerd"},
 	{OPT_POD, "--pod", "NAME", CLI_STRING, offsetof(struct cli_args, pod), "of this pod only"},
@@ -171,6 +175,16 @@ static const struct cli_command commands[] = {
 		"Removes views that no pod uses, with all that was written in them",
 		"Exit status: 0 done, 1 something could not be removed, or --all and a view is in "
 		"use."},
+	{"policy", "check", OPT_ROOT, policy_check_command,
+		"Checks that the files in " POLICY_DIR " can be used",
+		"Exit status: 0 they can, 1 they cannot: no pod starts then."},
+	{"policy", "list", OPT_ROOT, policy_list_command,
+		"Lists the rules of this node's policy in the order in which they count", NULL},
+	{"policy", "test", OPT_ROOT | OPT_FILE, policy_test_command,
+		"Tells what this node's policy says of a pod",
+		"The file is a pod as JSON: kubectl create -f POD.yaml --dry-run=client -o json, "
+		"or\n"
+		"kubectl get pod NAME -o json. Exit status: 0 allowed, 1 denied or not readable."},
 	{NULL, "doctor", OPTS_WHERE | OPTS_HOW | OPT_ADDRESS | OPT_TASK, doctor_command,
 		"Checks everything that a Reaper pod needs of this node",
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "

@@ -166,11 +166,11 @@ static int parse_line(struct reaper_conf *conf, struct line *l, struct err *err)
 	return r < 0 ? r : append(conf, &key, &value, err);
 }
 
-int reaper_conf_parse(const char *text, size_t len, const char *path, struct reaper_conf *ret_conf,
-	struct err *err)
+int reaper_conf_parse_from(const char *text, size_t len, const char *path, unsigned first_line,
+	struct reaper_conf *ret_conf, struct err *err)
 {
 	_cleanup_(reaper_conf_done) struct reaper_conf conf = REAPER_CONF_INIT;
-	struct line l = {.path = path};
+	struct line l = {.path = path, .number = first_line - 1};
 	const char *p = text, *end = text + len;
 	int r;
 
@@ -195,6 +195,12 @@ int reaper_conf_parse(const char *text, size_t len, const char *path, struct rea
 	*ret_conf = conf;
 	conf = (struct reaper_conf)REAPER_CONF_INIT;
 	return 0;
+}
+
+int reaper_conf_parse(const char *text, size_t len, const char *path, struct reaper_conf *ret_conf,
+	struct err *err)
+{
+	return reaper_conf_parse_from(text, len, path, 1, ret_conf, err);
 }
 
 /* The file decides what root does on this node: nobody else may be able to change it. */

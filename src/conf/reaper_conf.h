@@ -41,6 +41,10 @@ struct reaper_conf {
 int reaper_conf_parse(const char *text, size_t len, const char *path, struct reaper_conf *ret_conf,
 	struct err *err);
 
+/* The same for a part of a text, whose first line is that line of the file (from 1). */
+int reaper_conf_parse_from(const char *text, size_t len, const char *path, unsigned first_line,
+	struct reaper_conf *ret_conf, struct err *err);
+
 /*
  * The same for a file. One that does not exist is empty; one that does not belong to root (or the
  * caller) or that everybody may write is refused with ERR_PRECONDITION: it decides what root does.

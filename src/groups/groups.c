@@ -12,11 +12,17 @@
 /* What containerd gives a container that asks for nothing (oci/spec.go, defaultUnixCaps). */
 static const char *const default_caps[] = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID",
 	"CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP",
-	"CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"};
+	"CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	NULL};
+
+const char *const *groups_default_caps(void)
+{
+	return default_caps;
+}
 
 static bool is_default_cap(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(default_caps); i++) {
+	for (size_t i = 0; default_caps[i]; i++) {
 		if (str_eq(default_caps[i], name))
 			return true;
 	}

@@ -11,6 +11,9 @@
 #include "store/group.h"
 #include "view/group.h"
 
+/* The capabilities of a container that asks for nothing, up to a NULL. */
+const char *const *groups_default_caps(void);
+
 /*
  * Whether a container has more rights than most: more than containerd's default capabilities, or
  * the pid namespace of the host. For who is in the host's itself.

@@ -48,6 +48,8 @@ int load_bundle(struct loaded *l, const char *bundle, const char *ns, const char
 		r = settings_load(
 			NULL, env, l->spec.annotations.v, l->spec.annotations.n, &l->settings, err);
 	if (r == 0)
+		r = policy_load(NULL, &l->policy, err);
+	if (r == 0)
 		r = store_layout_init(&l->layout, NULL, l->settings.overlay_base, err);
 	if (r == 0)
 		r = groups_choose(
@@ -99,6 +101,7 @@ void loaded_done(struct loaded *l)
 	oci_process_done(&l->exec);
 	identity_done(&l->identity);
 	settings_done(&l->settings);
+	policy_done(&l->policy);
 	store_group_done(&l->group);
 	store_layout_done(&l->layout);
 	cgroup_done(&l->cgroup);
@@ -118,6 +121,7 @@ int load_plan_input(
 		.exec = l->is_exec ? &l->exec : NULL,
 		.identity = l->has_identity ? &l->identity : NULL,
 		.settings = &l->settings,
+		.policy = &l->policy,
 		.layout = &l->layout,
 		.group = &l->group,
 		.cgroup = &l->cgroup,

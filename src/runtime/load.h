@@ -6,6 +6,7 @@
 #include "cgroup/host.h"
 #include "conf/settings.h"
 #include "oci/spec.h"
+#include "policy/policy.h"
 #include "runtime/identity.h"
 #include "runtime/plan.h"
 #include "store/group.h"
@@ -16,6 +17,7 @@ struct loaded {
 	bool is_exec;
 	struct oci_process exec; /* is_exec only */
 	struct settings settings;
+	struct policy policy; /* of the node */
 	struct store_layout layout;
 	struct store_group group; /* whose view it gets */
 	struct cgroup cgroup;     /* no directories when the bundle has no record */
@@ -38,8 +40,8 @@ struct loaded {
 int load_cgroup(struct loaded *l, const char *bundle, struct err *err);
 
 /*
- * config.json, reaper.conf with environment and annotations, the places, the group, the host's
- * hierarchies. `ns`, `id`: containerd's namespace and the container's id.
+ * config.json, reaper.conf with environment and annotations, the policy, the places, the group, the
+ * host's hierarchies. `ns`, `id`: containerd's namespace and the container's id.
  */
 int load_bundle(struct loaded *l, const char *bundle, const char *ns, const char *id,
 	char *const *env, struct err *err);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include "base/str.h"
+#include "policy/subject.h"
 
 static const struct {
 	const char *name;
@@ -51,43 +52,14 @@ int plan_namespaces(const struct plan_input *in, struct plan *plan, struct err *
 	return 0;
 }
 
-/* What CRI and ctr write for `privileged`; a spec that has only a part of it is not. */
-static bool is_privileged(const struct plan_input *in)
-{
-	const struct oci_spec *spec = in->spec;
-	struct confine_caps caps = CONFINE_CAPS_INIT;
-	char *const *names = spec->process.caps[OCI_CAP_BOUNDING];
-	bool sys_writable = false;
-
-	if (strv_len(spec->masked_paths) > 0 || strv_len(spec->readonly_paths) > 0)
-		return false;
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct oci_mount *m = &spec->mounts[i];
-		bool read_only = false;
-
-		if (!m->type || !str_eq(m->type, "sysfs"))
-			continue;
-		for (size_t j = 0; m->options && m->options[j]; j++)
-			read_only |= str_eq(m->options[j], "ro");
-		sys_writable = !read_only;
-	}
-	if (!sys_writable)
-		return false;
-	for (size_t i = 0; names && names[i]; i++) {
-		if (confine_caps_add(&caps.bounding, names[i], NULL) < 0)
-			return false;
-	}
-	return confine_caps_is_all(&caps, in->caps_available);
-}
-
 int plan_make(const struct plan_input *in, struct plan *ret_plan, struct err *err)
 {
 	static int (*const parts[])(const struct plan_input *, struct plan *, struct err *) = {
-		plan_cgroup, plan_namespaces, plan_process, plan_mounts};
+		plan_cgroup, plan_namespaces, plan_process, plan_policy, plan_mounts};
 	struct plan plan = PLAN_INIT;
 	int r = 0;
 
-	plan.privileged = is_privileged(in);
+	plan.privileged = policy_is_privileged(in->spec, in->caps_available);
 	for (size_t i = 0; i < ARRAY_LEN(parts) && r == 0; i++)
 		r = parts[i](in, &plan, err);
 	if (r < 0) {

@@ -20,6 +20,7 @@
 #include "mount/op.h"
 #include "mount/share.h"
 #include "oci/spec.h"
+#include "policy/policy.h"
 #include "resources/resources.h"
 #include "runtime/identity.h"
 #include "store/group.h"
@@ -37,8 +38,9 @@ struct plan_input {
 	const struct store_group *group;
 	const struct cgroup *cgroup; /* the container's, from its record */
 	const struct cgroup_host *cgroup_host;
-	uint64_t caps_available; /* confine_caps_available */
-	uint64_t memory_bytes;   /* of the machine */
+	const struct policy *policy; /* the node's; NULL: none */
+	uint64_t caps_available;     /* confine_caps_available */
+	uint64_t memory_bytes;       /* of the machine */
 	/* The device controller did not take the rules (cgroup_devices_apply): device nodes must be
 	 * dead in the view, and a spec that needs more than its own nodes is refused. */
 	bool nodes_dead;
@@ -122,3 +124,4 @@ int plan_cgroup(const struct plan_input *in, struct plan *plan, struct err *err)
 int plan_namespaces(const struct plan_input *in, struct plan *plan, struct err *err);
 int plan_mounts(const struct plan_input *in, struct plan *plan, struct err *err);
 int plan_process(const struct plan_input *in, struct plan *plan, struct err *err);
+int plan_policy(const struct plan_input *in, struct plan *plan, struct err *err);

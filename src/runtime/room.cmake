@@ -1,1 +1,1 @@
-reaper_room(runtime DEPS base oci conf store groups cgroup resources systemd mount view confine)
+reaper_room(runtime DEPS base oci conf policy store groups cgroup resources systemd mount view confine)

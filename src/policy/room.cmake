@@ -1,0 +1,1 @@
+reaper_room(policy DEPS base oci conf confine)

@@ -1,0 +1,193 @@
+"""The node's policy: what a start and an exec are refused for, and what is forced on them."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from bench import exec_spec, spec
+from running import plain_pod, said
+from ttrpc import INVALID, PERMISSION, PRECONDITION, RpcError
+
+pytestmark = pytest.mark.submission("who may run what on a node; milliseconds")
+
+DIRECTORY = pathlib.Path("/etc/reaper/policy.d")
+LAB = {"annotations": {"io.kubernetes.cri.sandbox-namespace": "lab", "io.kubernetes.cri.sandbox-name": "web-0"}}
+STATUS = "grep -E '^(Uid|Gid|Groups|NoNewPrivs|CapBnd|CapEff):' /proc/self/status"
+
+
+@pytest.fixture
+def policy():
+    """The node's directory, empty; the node's own is back afterwards."""
+    missing = [p for p in (DIRECTORY, DIRECTORY.parent) if not p.exists()]
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "reaper-policy", DIRECTORY], check=True)
+    try:
+        yield DIRECTORY
+    finally:
+        subprocess.run(["umount", DIRECTORY], check=True)
+        for path in missing:
+            path.rmdir()
+
+
+def write(directory, text, name="10-site.conf"):
+    file = directory / name
+    file.write_text(text)
+    file.chmod(0o644)
+    return file
+
+
+def refused(bench, text, code, *mounts, **changes):
+    with pytest.raises(RpcError, match=text) as raised:
+        said(bench, "echo ran", *mounts, **changes)
+    assert raised.value.code == code
+
+
+def test_no_rule_is_as_kubernetes_says(bench, policy):
+    assert said(bench, "echo ran") == "ran\n"
+
+
+def test_a_refusal_names_file_line_and_message(bench, policy):
+    write(policy, "# site\n\n[deny]\nnamespace=lab\nmessage=\"ask ops@example.org\"\n")
+    text = f"{DIRECTORY}/10-site.conf:3: this node's policy denies /bin/sh: ask ops@example.org"
+    refused(bench, re.escape(text), PERMISSION, **LAB)
+    assert said(bench, "echo ran", name="two") == "ran\n"  # not started by Kubernetes
+
+
+def test_the_first_rule_that_decides_counts(bench, policy):
+    write(policy, "[deny]\nnamespace=*\n", "20-all.conf")
+    refused(bench, "20-all.conf:1: ", PERMISSION, **LAB)
+    write(policy, "[allow]\npod=web-*\n", "10-web.conf")
+    assert said(bench, "echo ran", name="two", **LAB) == "ran\n"
+
+
+@pytest.mark.parametrize("bits", ["0664", "0646"])
+def test_no_pod_starts_with_a_policy_that_others_may_write(bench, policy, bits):
+    write(policy, "[allow]\n").chmod(int(bits, 8))
+    refused(bench, f"{DIRECTORY}/10-site.conf: others than its owner may write it", PRECONDITION)
+
+
+def test_no_pod_starts_with_somebody_elses_policy(bench, policy):
+    os.chown(write(policy, "[allow]\n"), 1000, 0)
+    refused(bench, f"{DIRECTORY}/10-site.conf: belongs to uid 1000", PRECONDITION)
+
+
+def test_no_pod_starts_with_half_a_policy(bench, policy):
+    write(policy, "[allow]\n")
+    write(policy, "[deny]\nuids=0\n", "20-broken.conf")
+    refused(bench, f"{DIRECTORY}/20-broken.conf:2: uids: no rule has such a key", INVALID)
+
+
+def test_what_is_forced_is_what_the_process_has(bench, policy):
+    before = said(bench, STATUS, **plain_pod())
+    assert "Uid:\t0\t0\t0\t0" in before and "NoNewPrivs:\t0" in before
+    write(policy, "[force]\nuser=41001:41002\nno_new_privileges=true\ndrop_capabilities=CAP_CHOWN CAP_KILL\n")
+    after = said(bench, STATUS, name="two", **plain_pod())
+    assert "Uid:\t41001\t41001\t41001\t41001" in after
+    assert "Gid:\t41002\t41002\t41002\t41002" in after
+    assert re.search(r"^Groups:\s*$", after, re.M)
+    assert "NoNewPrivs:\t1" in after
+
+    def bounding(text):
+        return int(re.search(r"^CapBnd:\t(\w+)", text, re.M).group(1), 16)
+
+    assert bounding(after) == bounding(before) & ~(1 << 0 | 1 << 5) != bounding(before)
+
+
+def test_an_exec_is_asked_for_too(bench, policy):
+    write(policy, "[force]\nno_new_privileges=true\n[deny]\ncommand=true\n")
+    c = bench.container("/bin/sleep", "600")
+    c.create()
+    c.call("Start")
+    assert "NoNewPrivs:\t1" in pathlib.Path(f"/proc/{c.call('State').pid}/status").read_text()
+    c.call("Exec", exec_id="denied", spec=exec_spec("/bin/true"))
+    with pytest.raises(RpcError, match="10-site.conf:3: this node's policy denies /bin/true"):
+        c.call("Start", exec_id="denied")
+    c.call("Delete", exec_id="denied")
+    c.call("Exec", exec_id="allowed", spec=exec_spec("/bin/false"))
+    c.call("Start", exec_id="allowed")
+    assert c.call("Wait", exec_id="allowed").exit_status == 1
+    c.call("Delete", exec_id="allowed")
+    c.call("Kill", signal=9)
+    c.call("Wait")
+    c.end()
+
+
+# ---- reaperctl policy ----
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web-0", "namespace": "lab"},
+    "spec": {
+        "hostNetwork": True,
+        "securityContext": {"runAsUser": 1000},
+        "initContainers": [{"name": "first", "command": ["/usr/bin/rm", "-rf"]}],
+        "containers": [
+            {"name": "plain", "args": ["sleep"]},
+            {"name": "strong", "command": ["sh"], "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}},
+            {"name": "root", "command": ["sh"], "securityContext": {"privileged": True, "runAsUser": 0}},
+        ],
+    },
+}
+
+
+def reaperctl(tree, command, *arguments, **options):
+    program = shutil.which("reaperctl", path=os.environ["REAPER_BINARIES"])
+    return subprocess.run(
+        [program, "policy", command, "--root", tree, *arguments], capture_output=True, text=True, **options
+    )
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "etc/reaper/policy.d").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("rule", "denied"),
+    [
+        ("namespace=lab", ["first", "plain", "strong", "root"]),
+        ("host=net", ["first", "plain", "strong", "root"]),
+        ("host=pid", []),
+        ("command=rm", ["first"]),
+        ("uid=0", ["root"]),
+        ("privileged=true", ["root"]),
+        ("capability=CAP_SYS_ADMIN", ["strong", "root"]),
+        ("capability=CAP_CHOWN", ["first", "plain", "strong", "root"]),
+    ],
+)
+def test_a_pod_can_be_tested(tree, rule, denied):
+    write(tree / "etc/reaper/policy.d", f"[deny]\n{rule}\n")
+    done = reaperctl(tree, "test", input=json.dumps(POD))
+    assert done.returncode == (1 if denied else 0), done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if ": denied: " in line] == denied
+    assert len(done.stdout.splitlines()) == 4
+
+
+def test_a_pod_in_a_file_and_what_would_be_forced(tree):
+    file = tree / "pod.json"
+    file.write_text(json.dumps(POD))
+    write(tree / "etc/reaper/policy.d", "[force]\npod=web-*\nuser=5:6\nno_new_privileges=true\n[allow]\n")
+    done = reaperctl(tree, "test", "--file", file)
+    rules = f"{tree}/etc/reaper/policy.d/10-site.conf"
+    assert done.stdout.splitlines()[1] == f"plain: allowed ({rules}:5), as user 5:6 ({rules}:1), with no new privileges"
+    file.write_text(json.dumps(spec("/bin/sh")))
+    assert "of a bundle, reaper-runtime plan tells" in reaperctl(tree, "test", "--file", file).stderr
+
+
+def test_a_broken_policy_is_told(tree):
+    assert reaperctl(tree, "check").stdout == "0 rules\n"
+    write(tree / "etc/reaper/policy.d", "[force]\nno_new_privileges=true\n[deny]\nmessage=no\n")
+    assert reaperctl(tree, "check").stdout == "2 rules\n"
+    assert [line.split()[0] for line in reaperctl(tree, "list").stdout.splitlines()] == ["force", "deny"]
+    write(tree / "etc/reaper/policy.d", "[deny]\nuid=x\n")
+    for command in ("check", "list", "test"):
+        done = reaperctl(tree, command, input=json.dumps(POD))
+        assert done.returncode == 1
+        assert '/10-site.conf:2: uid: "x": must be numbers and ranges' in done.stderr
