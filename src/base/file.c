@@ -49,7 +49,8 @@ int file_read_at(
 		return err_sysf(err, errno, "%s", path);
 	if (fstat(fd, &st) < 0)
 		return err_sysf(err, errno, "%s", path);
-	if (S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size > max)
+	/* a file of sysfs says 4096 whatever is in it; it has no blocks */
+	if (S_ISREG(st.st_mode) && st.st_blocks > 0 && st.st_size > 0 && (size_t)st.st_size > max)
 		return err_setf(err, ERR_INVALID, EFBIG,
 			"%s: %lld bytes, larger than the limit of %zu bytes", path,
 			(long long)st.st_size, max);

@@ -70,7 +70,7 @@ def test_the_kernels_killer_is_told_before_the_exit(vm):
     for name, script, status in (("first", "exec tail /dev/zero", 137), ("child", "tail /dev/zero; exit 5", 5)):
         said = vm.sh(f"ctr run --rm {RUN} --memory-limit 33554432 --rootfs /empty {name} /bin/sh -c '{script}'", check=False)
         assert said.returncode == status, said.stderr
-        lines = until(lambda name=name: (found := [line.split()[4] for line in vm.sh("cat /events").stdout.splitlines()
+        lines = until(lambda name=name: (found := [line.split()[5] for line in vm.sh("cat /events").stdout.splitlines()
                                        if f'"{name}"' in line and "/tasks/" in line]) and "/tasks/delete" in found and found, limit=60)  # fmt: skip
         assert lines.count("/tasks/oom") == 1 and lines.index("/tasks/oom") < lines.index("/tasks/exit"), lines
     vm.sh("systemctl stop listen")
