@@ -2,14 +2,18 @@
 
     state:    present (default), absent, or verified (changes nothing, fails if a check of
               `reaperctl doctor` does)
-    package:  the .deb on the control machine; check mode takes reaperctl out of it where the node
-              has none or another one, so that the plan is that of the package to come
+    package:  the package on the control machine (as reaper_package takes it: with version, sha256);
+              check mode takes reaperctl out of it where the node has none or another one, so that
+              the plan is that of the package to come, and absent where the node has none any more
     timeout:  seconds that containerd gets to become healthy after a restart (default: reaperctl's)
     config, unit:  passed on to reaperctl
     force:    passed on to reaperctl (absent: also with pods that run)
 
 All the work is done by reaperctl on the node: the proof before the write, the restart,
 the look at containerd's health, the way back. This maps its answer onto changed, diff and failed.
+
+What changes a node is one process there that does not hang on the connection: if that is lost, the
+process goes on to its end, and the next run takes its answer first (`earlier`).
 """
 
 import json
@@ -24,8 +28,8 @@ from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
     NodeAction,
     NodeError,
     last_lines,
-    sha256,
 )
+from reaper_source import choose  # noqa: E402  pylint: disable=wrong-import-position
 
 COMMANDS = {
     "present": ["containerd", "apply"],
@@ -34,10 +38,22 @@ COMMANDS = {
     "verified": ["doctor"],
 }
 
+# reaperctl, hash of the kept package, format, architecture
 PROBE = r"""
 command -v reaperctl || echo
-sha256sum /var/lib/reaper/packages/current.deb 2>/dev/null | cut -d ' ' -f 1
-return 0
+cd /var/lib/reaper/packages 2>/dev/null && sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1 | grep . || echo
+if command -v dpkg >/dev/null; then echo deb; dpkg --print-architecture; else echo rpm; uname -m; fi
+"""
+
+PODS = r"""
+pods() {
+    n=0
+    for comm in /proc/[0-9]*/comm; do
+        read -r name 2>/dev/null < "$comm" || continue
+        [ "$name" != containerd-shim ] || n=$((n + 1))
+    done
+    echo "$n"
+}
 """
 
 # The answer as JSON; for a dry run that shows differences, the text with the difference behind it.
@@ -54,15 +70,59 @@ fi
 return "${rc:-0}"
 """
 
+# One at a time on a node. Answers that nobody took come first.
+RUN_DETACHED = (
+    PODS
+    + r"""
+command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; return 127; }
+shift
+dir=/run/reaper-job
+mkdir -p "$dir" && chmod 0700 "$dir" || return
+flock -w 900 "$dir/lock" true || { echo "another run has been at work on this node for 15 minutes" >&2; return 6; }
+for left in "$dir"/*.status; do
+    [ -e "$left" ] || continue
+    echo "=== earlier"
+    cat "${left%.status}.answer"
+    rm -f "${left%.status}".*
+done
+before=$(pods)
+job=$dir/$$
+# nothing of it is in the session of whoever logged in
+work='job=$1; shift; reaperctl "$@" --json >"$job.answer" 2>"$job.error"; echo $? >"$job.new"; mv -f "$job.new" "$job.status"'
+if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+    systemd-run --quiet --wait --collect "--unit=reaper-change-$$" "--setenv=PATH=$PATH" \
+        flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" >/dev/null 2>&1
+fi
+if [ ! -e "$job.status" ]; then
+    setsid flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" &
+    wait "$!"
+fi
+rc=$(cat "$job.status" 2>/dev/null) || { echo "reaperctl ended without an answer" >&2; rc=5; }
+echo "=== answer"
+cat "$job.answer"
+cat "$job.error" >&2
+# whoever waits for the lock has it open; reaperctl has one of its own
+rm -f "$job".* "$dir/lock"
+rmdir "$dir" 2>/dev/null
+echo
+echo "=== pods $before $(pods)"
+return "$rc"
+"""
+)
+
 # reaperctl of the package to come, from a tmpfs that only this one process sees: nothing of it is
 # on the node's disk, and nothing is left, whatever happens.
 RUN_FROM_PACKAGE = r"""
-export REAPER_DEB=$1 REAPER_RUN=$2
+export REAPER_PACKAGE=$1 REAPER_RUN=$2
 shift 2
 exec unshare --mount --propagation private sh -c '
-    mount -t tmpfs -o mode=0700 reaper "${REAPER_DEB%/*}/mnt" &&
-    dpkg-deb --fsys-tarfile "$REAPER_DEB" | tar -xf - -C "${REAPER_DEB%/*}/mnt" ./usr/bin || exit 1
-    PATH=${REAPER_DEB%/*}/mnt/usr/bin:$PATH
+    mount -t tmpfs -o mode=0700 reaper "${REAPER_PACKAGE%/*}/mnt" && cd "${REAPER_PACKAGE%/*}/mnt" || exit 1
+    case $REAPER_PACKAGE in
+    *.deb) dpkg-deb --fsys-tarfile "$REAPER_PACKAGE" | tar -xf - ./usr/bin ;;
+    *) rpm2cpio "$REAPER_PACKAGE" | cpio --quiet -idm "./usr/bin/*" ;;
+    esac || exit 1
+    PATH=$PWD/usr/bin:$PATH
+    cd /
     eval "main() { $REAPER_RUN
 }"
     main "$@"' sh "$@"
@@ -74,6 +134,8 @@ class ActionModule(NodeAction):
     ARGUMENTS = {
         "state": "present",
         "package": None,
+        "version": None,
+        "sha256": None,
         "timeout": None,
         "config": None,
         "unit": None,
@@ -94,15 +156,17 @@ class ActionModule(NodeAction):
             command.append("--dry-run")
         command.insert(0, "diff" if dry and self._task.diff else "no-diff")
 
-        reaperctl, kept = (self.must("no answer", PROBE).split("\n") + ["", ""])[:2]
-        package = args["package"]
-        if dry and package and (not reaperctl or kept.strip() != sha256(package)):
-            if args["state"] == "absent":
-                return {"changed": False, "msg": "Reaper is not on this node"}
-            return self.outcome(*self.run_from_package(package, command))
-        if not reaperctl and args["state"] == "absent":
+        reaperctl, kept, kind, arch = (self.must("no answer", PROBE).split("\n") + [""] * 4)[:4]
+        gone = not reaperctl and args["state"] == "absent"
+        package = None
+        if args["package"] and (dry or gone):
+            package = choose(args["package"], kind, arch, args["version"], args["sha256"])
+        if gone and not package:
             return {"changed": False, "msg": "Reaper is not on this node"}
-        return self.outcome(*self.script(RUN, *command))
+        if gone or (package and args["state"] == "present" and (not reaperctl or kept != package.sha256)):
+            return self.outcome(*self.run_from_package(package.path, command))
+        detached = not dry and args["state"] != "verified"
+        return self.outcome(*self.script(RUN_DETACHED if detached else RUN, *command))
 
     def run_from_package(self, package, command):
         directory, target = self.upload(package)
@@ -113,9 +177,16 @@ class ActionModule(NodeAction):
             self.remove(directory)
 
     def outcome(self, rc, out, err):
+        earlier, _, out = out.rpartition("=== answer\n")
+        out, _, pods = out.partition("\n=== pods ")
         out, _, diff = out.partition(DIFF_MARK)
         answer = parse(out)
         result = {"rc": rc, "changed": changed(answer), "reaper": answer}
+        if pods:
+            # those that ran before and run still
+            result["pods_kept"] = min(int(n) for n in pods.split())
+        if earlier:
+            result["earlier"] = [parse(text) for text in earlier.split("=== earlier\n")[1:]]
         # the lines of the difference, without what reaperctl says behind them
         diff = diff.partition("\nreaperctl: ")[0]
         if diff.startswith("--- "):

@@ -5,6 +5,7 @@ Changes nothing, so it also runs in check mode.
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
@@ -21,6 +22,21 @@ if command -v dpkg >/dev/null; then
     echo "reaper_status=$(first dpkg-query -W -f '${db:Status-Status}' reaper)"
     echo "reaper_version=$(first dpkg-query -W -f '${Version}' reaper)"
 fi
+if ! command -v dpkg >/dev/null && command -v rpm >/dev/null; then
+    echo "packages=rpm"
+    echo "architecture=$(uname -m)"
+    if rpm -q reaper >/dev/null 2>&1; then
+        echo "reaper_status=installed"
+        echo "reaper_version=$(first rpm -q --qf '%{VERSION}-%{RELEASE}' reaper)"
+    fi
+fi
+echo "hostname=$(first cat /proc/sys/kernel/hostname)"
+pods=0
+for comm in /proc/[0-9]*/comm; do
+    read -r name 2>/dev/null < "$comm" || continue
+    [ "$name" != containerd-shim ] || pods=$((pods + 1))
+done
+echo "pods=$pods"
 echo "reaperctl=$(command -v reaperctl)"
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 echo "containerd=$(command -v containerd)"
@@ -33,7 +49,7 @@ echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
 # so that a template never meets an undefined one
 NAMES = (
     "user kernel machine packages architecture reaper_status reaper_version reaperctl containerd "
-    "containerd_version init overlay free_usr_kib"
+    "containerd_version init overlay free_usr_kib hostname pods"
 ).split()
 
 
@@ -44,4 +60,5 @@ class ActionModule(NodeAction):
             key, _, value = line.partition("=")
             if key in facts:
                 facts[key] = value
+        facts["began"] = int(time.time())
         return {"changed": False, "ansible_facts": {"reaper_node": facts}}

@@ -1,9 +1,14 @@
 """reaper_package: installs or removes the package on a node.
 
-    path:   the .deb on the control machine (state: present)
-    state:  present (default) or absent
-    purge:  with absent, remove the settings and the state too (default true)
-    force:  with absent, also where containerd's configuration cannot be looked at
+    path:        state present: the package on the control machine, a directory of packages, or the
+                 air-gap tar; what fits the node is taken, and its checksum verified
+    version:     which version, where there are several; 1.2 stands for every build of it
+    sha256:      the checksum of a file, if it comes from elsewhere
+    repository:  state present: an apt or dnf repository instead: {url, key}, key being the public key
+                 on the control machine (ci/make-repo.sh makes both)
+    state:       present (default), previous (the one that was there before), or absent
+    purge:       with absent, remove the settings and the state too (default true)
+    force:       with absent, also where containerd's configuration cannot be looked at
 
 The package never touches containerd here (REAPER_CONTAINERD_MERGE=no for this one call): that is
 the work of reaper_containerd. A copy stays on the node in /var/lib/reaper/packages, and its hash
@@ -17,92 +22,191 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
-from reaper_deb import control_fields  # noqa: E402  pylint: disable=wrong-import-position
-from reaper_node import NodeAction, NodeError, sha256  # noqa: E402  pylint: disable=wrong-import-position
+from reaper_node import NodeAction, NodeError  # noqa: E402  pylint: disable=wrong-import-position
+from reaper_source import choose  # noqa: E402  pylint: disable=wrong-import-position
 
+# format, architecture, status, version, hash of the kept package, version of the one before
 PROBE = r"""
-command -v dpkg-query >/dev/null || { echo "this node has no dpkg" >&2; return 1; }
-dpkg --print-architecture
-dpkg-query -W -f '${db:Status-Status}\n${Version}\n' reaper 2>/dev/null || printf 'none\n\n'
-sha256sum /var/lib/reaper/packages/current.deb 2>/dev/null | cut -d ' ' -f 1
-return 0
+if command -v dpkg-query >/dev/null; then
+    echo deb
+    dpkg --print-architecture
+    dpkg-query -W -f '${db:Status-Status}\n${Version}\n' reaper 2>/dev/null || printf 'none\n\n'
+elif command -v rpm >/dev/null; then
+    echo rpm
+    uname -m
+    rpm -q --qf 'installed\n%{VERSION}-%{RELEASE}\n' reaper 2>/dev/null || printf 'none\n\n'
+else
+    echo "this node has neither dpkg nor rpm" >&2
+    return 1
+fi
+cd /var/lib/reaper/packages 2>/dev/null || return 0
+sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1
 """
 
 APT = r"""
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 REAPER_CONTAINERD_MERGE=no
-apt() {
-    apt-get --yes --quiet --option DPkg::Lock::Timeout=120 \
-        --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold "$@" 2>&1
+install() {
+    # apt reads the file as a user of its own where it can
+    apt-get --yes --quiet --option DPkg::Lock::Timeout=120 --allow-downgrades --reinstall \
+        --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold install "$1" 2>&1
+}
+remove() {
+    apt-get --yes --quiet --option DPkg::Lock::Timeout=120 "$1" reaper 2>&1
 }
 """
 
-INSTALL = (
-    APT
-    + r"""
-echo "$2  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
-# apt reads the file as a user of its own where it can
-apt --allow-downgrades --reinstall install "$1" || return
-kept=/var/lib/reaper/packages
-mkdir -p "$kept" && chmod 0700 "$kept" && cp -f "$1" "$kept/new.deb" || return
-if [ -e "$kept/current.deb" ]; then mv -f "$kept/current.deb" "$kept/previous.deb"; fi
-mv -f "$kept/new.deb" "$kept/current.deb"
+DNF = r"""
+export REAPER_CONTAINERD_MERGE=no
+dnf=$(command -v dnf || command -v microdnf || command -v yum || command -v zypper) || dnf=rpm
+install() {
+    case $1 in
+    *.rpm) rpm --upgrade --oldpackage --replacepkgs --replacefiles "$1" 2>&1 ;;
+    *) "$dnf" -y install "$1" 2>&1 ;;
+    esac
+}
+remove() {
+    rpm --erase reaper 2>&1 || return
+    [ "$1" = remove ] || rm -rf /etc/reaper /var/lib/reaper
+}
 """
+
+KEEP = r"""
+kept=/var/lib/reaper/packages
+mkdir -p "$kept" && chmod 0700 "$kept" && cp -f "$1" "$kept/new.$2" || return
+if [ -e "$kept/current.$2" ]; then mv -f "$kept/current.$2" "$kept/previous.$2"; fi
+mv -f "$kept/new.$2" "$kept/current.$2"
+"""
+
+INSTALL = (
+    r"""
+echo "$3  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
+install "$1" || return
+"""
+    + KEEP
 )
 
-REMOVE = APT + 'export REAPER_FORCE_REMOVE="$2"\napt "$1" reaper\n'
+# The package before this one and this one change places, so that there is a way back from here, too.
+PREVIOUS = r"""
+kept=/var/lib/reaper/packages
+install "$kept/previous.$1" || return
+mv -f "$kept/current.$1" "$kept/new.$1" && mv -f "$kept/previous.$1" "$kept/current.$1" &&
+    mv -f "$kept/new.$1" "$kept/previous.$1"
+"""
+
+REMOVE = r"""
+export REAPER_FORCE_REMOVE="$2"
+remove "$1" || return
+rm -f /etc/apt/sources.list.d/reaper.sources /etc/apt/keyrings/reaper.asc /etc/yum.repos.d/reaper.repo \
+    /etc/pki/rpm-gpg/RPM-GPG-KEY-reaper
+"""
+
+# url, key file as it was copied, what to install
+APT_REPOSITORY = r"""
+mkdir -p /etc/apt/keyrings && cp -f "$2" /etc/apt/keyrings/reaper.asc && chmod 0644 /etc/apt/keyrings/reaper.asc || return
+printf 'Types: deb\nURIs: %s/apt\nSuites: stable\nComponents: main\nSigned-By: /etc/apt/keyrings/reaper.asc\n' "$1" \
+    > /etc/apt/sources.list.d/reaper.sources || return
+apt-get --quiet update --option Dir::Etc::sourcelist=sources.list.d/reaper.sources \
+    --option Dir::Etc::sourceparts=- --option APT::Get::List-Cleanup=0 2>&1 || return
+"""
+DNF_REPOSITORY = r"""
+mkdir -p /etc/pki/rpm-gpg && cp -f "$2" /etc/pki/rpm-gpg/RPM-GPG-KEY-reaper || return
+printf '[reaper]\nname=Reaper\nbaseurl=%s/dnf\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-reaper\n' "$1" \
+    > /etc/yum.repos.d/reaper.repo || return
+"$dnf" -y --disablerepo='*' --enablerepo=reaper makecache 2>&1 || return
+"""
+FROM_REPOSITORY = r"""
+install "$3" || return
+"""
+FORMATS = {"deb": (APT, APT_REPOSITORY, "reaper=%s"), "rpm": (DNF, DNF_REPOSITORY, "reaper-%s")}
 
 
 class ActionModule(NodeAction):
-    ARGUMENTS = {"path": None, "state": "present", "purge": True, "force": False}
+    ARGUMENTS = {
+        "path": None,
+        "version": None,
+        "sha256": None,
+        "repository": None,
+        "state": "present",
+        "purge": True,
+        "force": False,
+    }
 
     def run_on_node(self, args):
-        node = dict(zip(("arch", "status", "version", "hash"), self.probe()))
+        node = dict(zip(("format", "arch", "status", "version", "hash"), self.probe()))
+        tools, repository, wish = FORMATS[node["format"]]
+        self.tools = tools
+        if args["state"] == "present" and args["repository"]:
+            return self.from_repository(args, node, repository, wish)
         if args["state"] == "present":
             return self.present(args, node)
+        if args["state"] == "previous":
+            return self.previous(node)
         if args["state"] == "absent":
             return self.absent(boolean(args["purge"]), boolean(args["force"]), node)
-        raise NodeError("state is present or absent, not %s" % args["state"])
+        raise NodeError("state is present, previous or absent, not %s" % args["state"])
 
     def probe(self):
         lines = self.must("the node's packages cannot be read", PROBE).split("\n")
-        return [line.strip() for line in (lines + [""] * 4)[:4]]
+        return [line.strip() for line in (lines + [""] * 5)[:5]]
 
     def present(self, args, node):
-        path = args["path"]
-        if not path or not os.path.isfile(path):
-            raise NodeError("there is no package %s" % path)
-        try:
-            fields = control_fields(path)
-        except ValueError as error:
-            raise NodeError("%s cannot be used: %s" % (path, error)) from error
-        if fields.get("Package") != "reaper":
-            raise NodeError("%s is the package %s" % (path, fields.get("Package")))
-        if fields.get("Architecture") not in (node["arch"], "all"):
-            raise NodeError(
-                "%s is for %s, and this node is %s"
-                % (path, fields.get("Architecture"), node["arch"])
-            )
-        digest = sha256(path)
+        package = choose(args["path"], node["format"], node["arch"], args["version"], args["sha256"])
         before = node["version"] if node["status"] == "installed" else "none"
-        after = fields.get("Version", "")
-        result = {
-            "changed": before != after or node["hash"] != digest,
-            "before": before,
-            "after": after,
-            "sha256": digest,
-        }
-        if result["changed"]:
-            result["diff"] = {"before": "reaper %s\n" % before, "after": "reaper %s\n" % after}
-            if not self.check_mode:
-                self.install(path, digest)
+        result = self.outcome(before, package.version)
+        result["changed"] = before != package.version or node["hash"] != package.sha256
+        result["sha256"] = package.sha256
+        result["package"] = package.path
+        if result["changed"] and not self.check_mode:
+            self.install(package)
         return result
 
-    def install(self, path, digest):
-        directory, target = self.upload(path)
+    def outcome(self, before, after):
+        result = {"changed": before != after, "before": before, "after": after}
+        result["diff"] = {"before": "reaper %s\n" % before, "after": "reaper %s\n" % after}
+        return result
+
+    def install(self, package):
+        directory, target = self.upload(package.path)
         try:
-            self.must("the package could not be installed", INSTALL, target, digest)
+            script = self.tools + INSTALL
+            self.must("the package could not be installed", script, target, package.format, package.sha256)
         finally:
             self.remove(directory)
+
+    def previous(self, node):
+        kept = "/var/lib/reaper/packages/previous." + node["format"]
+        rc, out, _err = self.script(
+            'test -e "$1" || return; case $1 in *.deb) dpkg-deb -f "$1" Version ;; '
+            "*) rpm -qp --qf '%{VERSION}-%{RELEASE}' \"$1\" ;; esac", kept
+        )
+        if rc != 0:
+            raise NodeError("the node has no version before this one (%s)" % kept)
+        result = self.outcome(node["version"], out.strip())
+        result["changed"] = True
+        if not self.check_mode:
+            self.must("the previous package could not be installed", self.tools + PREVIOUS, node["format"])
+        return result
+
+    def from_repository(self, args, node, set_up, wish):
+        source = args["repository"]
+        if not isinstance(source, dict) or set(source) - {"url", "key"} or not source.get("url"):
+            raise NodeError("reaper_repository is a dictionary of url and key")
+        if not source.get("key") or not os.path.isfile(source["key"]):
+            raise NodeError("there is no key %s: a repository without one is not used" % source.get("key"))
+        before = node["version"] if node["status"] == "installed" else "none"
+        if self.check_mode:
+            result = self.outcome(before, args["version"] or "the newest of %s" % source["url"])
+            result["changed"] = before == "none" or bool(args["version"] and before != args["version"])
+            return result
+        what = wish % args["version"] if args["version"] else "reaper"
+        directory, target = self.upload(source["key"])
+        try:
+            script = self.tools + set_up + FROM_REPOSITORY
+            self.must("the repository cannot be used", script, source["url"].rstrip("/"), target, what)
+        finally:
+            self.remove(directory)
+        result = self.outcome(before, self.probe()[3])
+        return result
 
     def absent(self, purge, force, node):
         gone = ("none", "not-installed") if purge else ("none", "not-installed", "config-files")
@@ -115,5 +219,6 @@ class ActionModule(NodeAction):
             result["diff"] = {"before": "reaper %s\n" % node["version"], "after": ""}
             if not self.check_mode:
                 verb = "purge" if purge else "remove"
-                self.must("the package could not be removed", REMOVE, verb, int(force))
+                script = self.tools + REMOVE
+                self.must("the package could not be removed", script, verb, int(force))
         return result

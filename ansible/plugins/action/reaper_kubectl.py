@@ -1,0 +1,56 @@
+"""reaper_kubectl: one call of kubectl, on the control machine or, delegated, on a node that has it.
+
+    argv:     the arguments
+    stdin:    what it reads
+    context:  the context on the control machine; without one kubectl runs where the task is delegated
+              to, with the cluster administrator's kubeconfig of a control plane
+    ok_rc:    exit statuses that are no failure besides 0
+
+`changed` is what the caller says with changed_when; in check mode only calls that read are made.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
+
+from reaper_node import NodeAction, NodeError, last_lines  # noqa: E402  pylint: disable=wrong-import-position
+
+READING = ("get", "wait", "auth", "version", "config", "rollout")
+ON_A_NODE = r"""
+for config in /etc/kubernetes/admin.conf /etc/rancher/rke2/rke2.yaml /etc/rancher/k3s/k3s.yaml "$HOME/.kube/config"; do
+    if [ -r "$config" ]; then export KUBECONFIG=$config; break; fi
+done
+PATH=$PATH:/usr/local/bin:/var/lib/rancher/rke2/bin
+printf %s "$1" | { shift; kubectl "$@"; }
+"""
+
+
+class ActionModule(NodeAction):
+    ARGUMENTS = {"argv": None, "stdin": "", "context": None, "ok_rc": []}
+
+    def run_on_node(self, args):
+        argv = [str(word) for word in args["argv"] or []]
+        if not argv:
+            raise NodeError("argv is missing")
+        if self.check_mode and argv[0] not in READING:
+            return {"changed": True, "skipped": True, "msg": "kubectl %s" % shlex.join(argv)}
+        if args["context"]:
+            rc, out, err = self.here(["kubectl", "--context", args["context"]] + argv, args["stdin"])
+        else:
+            rc, out, err = self.script(ON_A_NODE, args["stdin"], *argv)
+        result = {"changed": argv[0] not in READING, "rc": rc, "stdout": out.strip(), "stderr": err.strip()}
+        result["failed"] = rc != 0 and rc not in args["ok_rc"]
+        if result["failed"]:
+            result["msg"] = "kubectl %s: %s" % (argv[0], last_lines(err or out) or "exit %d" % rc)
+        return result
+
+    @staticmethod
+    def here(command, text):
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise NodeError("there is no kubectl on the control machine") from error
+        return done.returncode, done.stdout, done.stderr
