@@ -198,7 +198,8 @@ run_pytest() {
         if wants "$tier" && [ -d "tests/$tier" ]; then folders+=("tests/$tier"); fi
     done
     [ "${#folders[@]}" -gt 0 ] || return 0
-    PYTHONDONTWRITEBYTECODE=1 "$python_bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
+    # the scripts find its Ansible there
+    PATH="$python_bin:$PATH" PYTHONDONTWRITEBYTECODE=1 "$python_bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
         --set "$set_name" --name-filter "$filter" "$@" "${folders[@]}"
 }
 

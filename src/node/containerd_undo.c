@@ -186,6 +186,11 @@ static int write_cut(struct undo *u, struct err *err)
 	return r < 0 ? r : write_commit(&job, err);
 }
 
+static bool would_restart(const struct cli_args *args, const struct daemon *d)
+{
+	return !args->root && d->program && change_is_live(args, d) && !args->no_restart;
+}
+
 static int restart_after(const struct cli_args *args, struct undo *u, struct report *rep)
 {
 	struct daemon *d = &u->plan.daemon;
@@ -366,10 +371,12 @@ static int undo(const struct cli_args *args, struct undo *u, int *lock, struct r
 			break;
 		if (args->diff && !args->json)
 			print_diff(u);
-		if (args->dry_run)
+		if (args->dry_run) {
+			rep->restart = would_restart(args, &u->plan.daemon);
 			return report_set(rep, REASON_CHANGE,
 				"%s: the runtime \"%s\" would be taken out",
 				plan_file(&u->plan)->path, u->plan.handler);
+		}
 		if (done == 0 && change_is_live(args, &u->plan.daemon) && !args->no_restart)
 			find_address(&u->plan);
 		r = undo_write(u, rep);

@@ -153,7 +153,7 @@ class Cluster:
     def ensure_absent(self):
         if self.installed:
             self.kubectl("delete", "--ignore-not-found", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml")
-            self.install("--rollback")
+            self.install("--uninstall")
             self.installed = False
             self.wait_for_api()
 

@@ -30,6 +30,7 @@ if ! command -v dpkg >/dev/null && command -v rpm >/dev/null; then
         echo "reaper_version=$(first rpm -q --qf '%{VERSION}-%{RELEASE}' reaper)"
     fi
 fi
+for kept in /var/lib/reaper/packages/previous.*; do [ ! -e "$kept" ] || echo "previous=$kept"; done
 echo "hostname=$(first cat /proc/sys/kernel/hostname)"
 pods=0
 for comm in /proc/[0-9]*/comm; do
@@ -49,7 +50,7 @@ echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
 # so that a template never meets an undefined one
 NAMES = (
     "user kernel machine packages architecture reaper_status reaper_version reaperctl containerd "
-    "containerd_version init overlay free_usr_kib hostname pods"
+    "containerd_version init overlay free_usr_kib hostname pods previous"
 ).split()
 
 
