@@ -1,0 +1,60 @@
+"""ansible/ as a collection, and the inventories that people begin with."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from machine import SOURCE, run
+
+pytestmark = pytest.mark.submission("the other form of the same files; ten seconds, no node")
+
+BIN = os.path.dirname(sys.executable)
+INVENTORIES = [*sorted((SOURCE / "ansible/inventories").glob("*.ini")), SOURCE / "ansible/inventory.ini.example"]
+
+
+def ansible(program, *arguments, check=True, **environment):
+    return run([f"{BIN}/{program}", *arguments], check=check, timeout=120, cwd="/", env={**os.environ, **environment})
+
+
+def test_an_installed_collection_finds_its_roles_and_plugins(tmp_path):
+    ansible("ansible-galaxy", "collection", "build", SOURCE / "ansible", "--output-path", tmp_path)
+    (tar,) = tmp_path.glob("reaper-node-*.tar.gz")
+    ansible("ansible-galaxy", "collection", "install", tar, "-p", tmp_path / "collections")
+    where = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}
+    inventory = tmp_path / "here.ini"
+    inventory.write_text("[k8s_nodes]\nhere ansible_connection=local\n")
+    for play in ("install", "verify", "upgrade", "rollback", "uninstall"):
+        ansible("ansible-playbook", "-i", inventory, f"reaper.node.{play}", "--syntax-check", **where)
+    # this machine is no node: the plugin and the role that say so are the collection's
+    said = ansible("ansible-playbook", "-i", inventory, "reaper.node.verify", check=False,
+                   **where, PATH="/usr/sbin:/usr/bin:/sbin:/bin")  # fmt: skip
+    assert said.returncode != 0 and "reaper.node.verify : " in said.stdout
+    if not shutil.which("reaperctl", path="/usr/sbin:/usr/bin"):
+        assert "this node has no reaperctl" in said.stdout
+
+
+@pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.stem)
+def test_inventories_can_be_read(path):
+    listed = json.loads(ansible("ansible-inventory", "-i", path, "--list").stdout)
+    hosts = [*listed["k8s_nodes"].get("hosts", []), *listed["k8s_nodes"].get("children", [])]
+    assert hosts
+
+
+def test_the_cluster_as_an_inventory(tmp_path):
+    """What kubectl prints of two nodes, as hosts with addresses."""
+    node = lambda name, address, labels: {"metadata": {"name": name, "labels": labels},  # noqa: E731
+                                          "status": {"addresses": [{"type": "InternalIP", "address": address}]}}  # fmt: skip
+    items = [node("cp", "10.0.0.1", {"node-role.kubernetes.io/control-plane": ""}), node("w", "10.0.0.2", {})]
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps({'items': items})}\nEND\n")
+    kubectl.chmod(0o755)
+    script = SOURCE / "ansible/inventories/kubectl.py"
+    listed = json.loads(ansible("ansible-inventory", "-i", script, "--list", PATH=f"{tmp_path}:{os.environ['PATH']}").stdout)
+    assert listed["_meta"]["hostvars"]["w"]["ansible_host"] == "10.0.0.2"
+    assert listed["k8s_control_plane"]["hosts"] == ["cp"] and listed["k8s_nodes"]["hosts"] == ["cp", "w"]
+    without = subprocess.run([sys.executable, script], env={"PATH": "/nonexistent"}, capture_output=True, text=True, check=False)
+    assert without.returncode != 0 and without.stderr.startswith("kubectl does not tell the nodes: ")
