@@ -195,7 +195,7 @@ static int read_file(struct query *q, const char *path, struct err *err)
 	f = fdopen(fd, "re");
 	if (!f)
 		return err_sysf(err, errno, "%s", path);
-	fd = -EBADF; /* the stream's */
+	(void)TAKE_FD(fd); /* the stream's */
 	while ((n = getline(&line, &size, f)) > 0)
 		handle_line(q, line, (size_t)n);
 	return ferror(f) ? err_sysf(err, EIO, "%s", path) : 1;

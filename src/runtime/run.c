@@ -399,7 +399,7 @@ static void ask_nicely(struct run *run)
 		if (asked[i].pidfd >= 0 && !wait_for_end(run, &asked[i], deadline))
 			break; /* clean_up() kills */
 	}
-	asked = cgroup_members_free(asked, asked ? n : 0);
+	(void)cgroup_members_free(asked, asked ? n : 0);
 }
 
 /* What must not stay: everybody else in the cgroup, the cgroup, the record. */
