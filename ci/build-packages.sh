@@ -1,14 +1,18 @@
 #!/bin/bash
 # Builds the packages of this checkout.
 #
-#   ci/build-packages.sh deb            build dist/reaper_VERSION_ARCH.deb; prints its path
-#   ci/build-packages.sh rpm            build dist/reaper-VERSION-1.ARCH.rpm, from the same programs
-#   ci/build-packages.sh all            both
-#   ci/build-packages.sh --plan KIND    print the Debian packages it would install; changes nothing
+#   ci/build-packages.sh [--arch ARCH] deb   build dist/reaper_VERSION_ARCH.deb; prints what it made
+#   ci/build-packages.sh [--arch ARCH] rpm   build dist/reaper-VERSION-1.ARCH.rpm, from the same programs
+#   ci/build-packages.sh [--arch ARCH] all   both, with the bill of materials and the checksums
+#   ci/build-packages.sh --plan …            print the Debian packages it would install; changes nothing
+#
+#   --arch ARCH   amd64, arm64, or all for both (default: this machine's). The other architecture is
+#                 cross-built (ci/cross-root.sh).
 #
 # The build runs in a staged copy with debian/ at its root, so the checkout stays clean. The same
 # sources give the same bytes, whoever builds and where (SOURCE_DATE_EPOCH is the time of their last
-# commit), and sources that were built before are taken from $REAPER_CI_STATE/packages.
+# commit), and sources that were built before are taken from $REAPER_CI_STATE/packages, where the
+# log of the build lies too. The debug symbols are in dist/debug: reaper-dbgsym and reaper-debuginfo.
 # With `all` dist/ also gets reaper-VERSION-ARCH.spdx.json, the bill of materials, and SHA256SUMS.
 # A commit that is not tagged vVERSION gets VERSION~DATE.COMMIT, so that apt sees what is newer;
 # uncommitted changes add a hash of themselves.
@@ -20,18 +24,34 @@ here=$(cd "$(dirname "$0")" && pwd)
 # What a package is made of: a change elsewhere makes no new package.
 sources=(CMakeLists.txt LICENSE cmake proto src packaging kubernetes/runtimeclass.yaml)
 
-plan=0
-if [ "${1:-}" = --plan ]; then
-    plan=1
+own=$(dpkg --print-architecture)
+plan=0 kind='' archs=$own
+while [ $# -gt 0 ]; do
+    case $1 in
+    --plan) plan=1 ;;
+    --arch)
+        [ $# -ge 2 ] || die "--arch needs a value (amd64, arm64 or all)"
+        case $2 in
+        amd64 | arm64) archs=$2 ;;
+        all) archs="amd64 arm64" ;;
+        *) die "unknown architecture: $2 (known: amd64, arm64, all)" ;;
+        esac
+        shift
+        ;;
+    deb | rpm | all)
+        [ -z "$kind" ] || die "more than one kind of package: $kind and $1 (all makes both)"
+        kind=$1
+        ;;
+    -h | --help)
+        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        exit 0
+        ;;
+    -*) die "unknown argument: $1 (try --help)" ;;
+    *) die "unknown kind of package: $1 (known: deb, rpm, all)" ;;
+    esac
     shift
-fi
-kind=${1:-}
-case $kind in
-deb | rpm | all) ;;
-'') die "which kind of package? (deb, rpm or all)" ;;
-*) die "unknown kind of package: $kind (known: deb, rpm, all)" ;;
-esac
-[ $# = 1 ] || die "unknown argument: $2"
+done
+[ -n "$kind" ] || die "which kind of package? (deb, rpm or all)"
 
 top=$(source_dir)
 cd "$top"
@@ -48,7 +68,12 @@ build_depends() {
 
 mapfile -t needed < <(build_depends)
 if [ "$plan" = 1 ]; then
-    apt_missing "${needed[@]}"
+    {
+        apt_missing "${needed[@]}"
+        for arch in $archs; do
+            [ "$arch" = "$own" ] || "$here/cross-root.sh" --plan "$arch"
+        done
+    } | sort -u
     exit 0
 fi
 
@@ -87,61 +112,80 @@ stage() {
 
 base=$(sed -n '1s/.*(\([^)]*\)).*/\1/p' packaging/debian/changelog)
 read -r epoch suffix < <(source_version "$base")
-arch=$(dpkg --print-architecture)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/reaper-package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 umask 022
-mkdir "$work/reaper"
-stage "$epoch" "$work/reaper"
-cp "$here/${0##*/}" "$work/recipe"
+mkdir "$work/source"
+stage "$epoch" "$work/source"
+cp "$here/${0##*/}" "$here/cross-root.sh" "$work"
 hash=$(cd "$work" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-10)
 if [ -n "${suffix:-}" ] && [ -n "$(repo status --porcelain --untracked-files=all -- "${sources[@]}")" ]; then
     suffix=$suffix.$hash
 fi
 version=$base${suffix:-}
-package=reaper_${version}_$arch.deb
-kept=$REAPER_CI_STATE/packages/$hash/$package
 
-if [ ! -e "$kept" ]; then
+cp -a "$work/source/packaging/debian" "$work/source/debian"
+if [ -n "${suffix:-}" ]; then
+    {
+        printf 'reaper (%s) unstable; urgency=medium\n\n  * Built between releases.\n\n' "$version"
+        printf ' -- Reaper maintainers <maintainers@reaper.invalid>  %s\n\n' \
+            "$(LC_ALL=C date -u -R -d "@$epoch")"
+        cat "$work/source/debian/changelog"
+    } >"$work/changelog"
+    mv "$work/changelog" "$work/source/debian/changelog"
+fi
+kept=$REAPER_CI_STATE/packages/$hash
+mkdir -p "$kept"
+
+# keep FILE…: into the cache, by rename: another run may take it at the same time.
+keep() {
+    local file
+    for file in "$@"; do
+        cp "$file" "$kept/${file##*/}.$$"
+        mv "$kept/${file##*/}.$$" "$kept/${file##*/}"
+    done
+}
+
+# build_deb ARCH DEB: the package last, for it says that all is there.
+build_deb() {
+    local arch=$1 deb=$2 need_root_for build=$work/$1
     need_root_for=$(apt_missing "${needed[@]}")
     [ -z "$need_root_for" ] || need_root
     apt_install "${needed[@]}"
-    say "building $package"
-    mv "$work/reaper/packaging/debian" "$work/reaper/debian"
-    if [ -n "${suffix:-}" ]; then
-        {
-            printf 'reaper (%s) unstable; urgency=medium\n\n  * Built between releases.\n\n' \
-                "$version"
-            printf ' -- Reaper maintainers <maintainers@reaper.invalid>  %s\n\n' \
-                "$(LC_ALL=C date -u -R -d "@$epoch")"
-            cat "$work/reaper/debian/changelog"
-        } >"$work/changelog"
-        mv "$work/changelog" "$work/reaper/debian/changelog"
+    if [ "$arch" = "$own" ]; then unset REAPER_SYSROOT; else
+        REAPER_SYSROOT=$("$here/cross-root.sh" "$arch")
+        export REAPER_SYSROOT
     fi
+    say "building $deb"
+    mkdir "$build"
+    cp -a "$work/source" "$build/reaper"
     (
-        cd "$work/reaper"
+        cd "$build/reaper"
         jobs=$(nproc)
         export SOURCE_DATE_EPOCH=$epoch TZ=UTC LC_ALL=C.UTF-8
         export DEB_BUILD_OPTIONS="nocheck parallel=$jobs"
         unset CFLAGS CPPFLAGS CXXFLAGS LDFLAGS
-        dpkg-buildpackage --build=binary --no-sign </dev/null
-    ) >"$work/log" 2>&1 || {
-        tail -n 40 "$work/log" >&2
+        # the libraries of another architecture are not in this machine's database: no -d, no build
+        options=()
+        [ "$arch" = "$own" ] || options=(-d)
+        dpkg-buildpackage --host-arch "$arch" "${options[@]}" --build=binary --no-sign </dev/null
+    ) >"$build/${deb%.deb}.log" 2>&1 || {
+        tail -n 40 "$build/${deb%.deb}.log" >&2
         die "the package could not be built"
     }
-    mkdir -p "${kept%/*}"
-    # by rename: another run may take it at the same time
-    cp "$work/$package" "$kept.$$"
-    mv "$kept.$$" "$kept"
-fi
+    "$here/sbom.py" libraries "$arch" >"$build/${deb%.deb}.libraries"
+    keep "$build/${deb%.deb}".{log,libraries} "$build/${deb/reaper_/reaper-dbgsym_}" "$build/$deb"
+}
 
 # The programs and pages of the deb in the places of an rpm.
 rpm_root() {
     local deb=$1 root=$2
     dpkg-deb -x "$deb" "$root/deb"
-    mkdir -p "$root/rpm"/{etc/reaper,usr/lib/systemd/system-preset,usr/lib/systemd/system} \
+    dpkg-deb -x "${deb/reaper_/reaper-dbgsym_}" "$root/debug"
+    mkdir -p "$root/rpm"/{etc/reaper,usr/lib/systemd/system-preset,usr/lib/systemd/system,usr/lib/debug} \
         "$root/rpm"/usr/share/{doc/reaper,licenses/reaper,selinux/packages/reaper,zsh/site-functions}
+    cp -a "$root/debug/usr/lib/debug/.build-id" "$root/rpm/usr/lib/debug/"
     cp -a "$root/deb/etc/reaper/reaper.conf" "$root/deb/etc/reaper/policy.d" "$root/rpm/etc/reaper/"
     cp -a "$root/deb/usr/bin" "$root/rpm/usr/"
     cp -a "$root/deb/usr/share"/{bash-completion,fish,man} "$root/rpm/usr/share/"
@@ -156,49 +200,58 @@ rpm_root() {
 }
 
 maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
-# xz, which every rpm since EL 7 reads; name and time of the building machine must not matter.
+# build_rpm RPM-ARCH DEB RPM: xz, which every rpm since EL 7 reads; name and time of the building machine
+# must not matter.
 build_rpm() {
+    local rpm_arch=$1 deb=$2 rpm=$3 build=$work/$1
     say "building $rpm"
-    mkdir "$work/rpm"
-    rpm_root "$kept" "$work/rpm"
+    mkdir "$build"
+    rpm_root "$kept/$deb" "$build"
     SOURCE_DATE_EPOCH=$epoch rpmbuild -bb --target "$rpm_arch" --nodeps \
-        --define "_topdir $work/rpm/top" --define "prebuilt_root $work/rpm/rpm" \
+        --define "_topdir $build/top" --define "prebuilt_root $build/rpm" \
         --define "reaper_version $version" --define "_binary_payload w6.xzdio" \
         --define "_buildhost reproducible" --define "packager $maintainer" --define "use_source_date_epoch_as_buildtime 1" \
-        --define "clamp_mtime_to_source_date_epoch 1" --define "_rpmdir $work/rpm/out" \
-        packaging/rpm/reaper.spec >"$work/rpm/log" 2>&1 </dev/null || {
-        tail -n 40 "$work/rpm/log" >&2
+        --define "clamp_mtime_to_source_date_epoch 1" --define "_rpmdir $build/out" \
+        packaging/rpm/reaper.spec >"$build/log" 2>&1 </dev/null || {
+        tail -n 40 "$build/log" >&2
         die "the rpm could not be built"
     }
-    cp "$work/rpm/out/$rpm_arch/$rpm" "${kept%/*}/$rpm.$$"
-    mv "${kept%/*}/$rpm.$$" "${kept%/*}/$rpm"
+    keep "$build/out/$rpm_arch/${rpm/reaper-/reaper-debuginfo-}" "$build/out/$rpm_arch/$rpm"
 }
 
-# deliver FILE PATTERN: into dist/; one package of each architecture, so that nobody installs yesterday's.
+# deliver FILE PATTERN [DIR]: into dist/; one package of each architecture, so that nobody installs yesterday's.
 deliver() {
-    local file=${1##*/}
-    mkdir -p dist
-    find dist -maxdepth 1 -name "$2" ! -name "$file" -delete
-    cmp -s "$1" "dist/$file" || cp "$1" "dist/$file"
-    echo "$top/dist/$file"
+    local file=${1##*/} directory=dist${3:+/$3}
+    mkdir -p "$directory"
+    find "$directory" -maxdepth 1 -name "$2" ! -name "$file" -delete
+    cmp -s "$1" "$directory/$file" || cp "$1" "$directory/$file"
+    echo "$top/$directory/$file"
 }
 
-if [ "$kind" != rpm ]; then deliver "$kept" "reaper_*_$arch.deb"; fi
-if [ "$kind" != deb ]; then
+for arch in $archs; do
     case $arch in
     amd64) rpm_arch=x86_64 ;;
     arm64) rpm_arch=aarch64 ;;
-    *) die "no rpm for the architecture $arch (known: amd64, arm64)" ;;
+    *) die "no packages for the architecture $arch (known: amd64, arm64)" ;;
     esac
-    rpm=reaper-$version-1.$rpm_arch.rpm
-    [ -e "${kept%/*}/$rpm" ] || build_rpm
-    deliver "${kept%/*}/$rpm" "reaper-*.$rpm_arch.rpm"
-fi
-if [ "$kind" = all ]; then
+    deb=reaper_${version}_$arch.deb rpm=reaper-$version-1.$rpm_arch.rpm
+    [ -e "$kept/$deb" ] || build_deb "$arch" "$deb"
+    if [ "$kind" != rpm ]; then
+        deliver "$kept/$deb" "reaper_*_$arch.deb"
+        deliver "$kept/${deb/reaper_/reaper-dbgsym_}" "reaper-dbgsym_*_$arch.deb" debug
+    fi
+    [ "$kind" != deb ] || continue
+    [ -e "$kept/$rpm" ] || build_rpm "$rpm_arch" "$deb" "$rpm"
+    deliver "$kept/$rpm" "reaper-*.$rpm_arch.rpm"
+    deliver "$kept/${rpm/reaper-/reaper-debuginfo-}" "reaper-debuginfo-*.$rpm_arch.rpm" debug
+    [ "$kind" = all ] || continue
     sbom=reaper-$version-$arch.spdx.json
     find dist -maxdepth 1 -name "reaper-*-$arch.spdx.json" ! -name "$sbom" -delete
-    "$here/sbom.py" "$version" "$arch" "$epoch" "dist/$package" "dist/$rpm" >"dist/$sbom"
-    (cd dist && sha256sum -- *.deb *.rpm *.spdx.json >SHA256SUMS)
+    "$here/sbom.py" document "$version" "$arch" "$epoch" "$kept/${deb%.deb}.libraries" \
+        "dist/$deb" "dist/$rpm" >"dist/$sbom"
     echo "$top/dist/$sbom"
+done
+if [ "$kind" = all ]; then
+    (cd dist && find . -type f ! -name 'SHA256SUMS*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
     echo "$top/dist/SHA256SUMS"
 fi

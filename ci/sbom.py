@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""sbom.py VERSION ARCH EPOCH PACKAGE…: the bill of materials of the packages, as SPDX 2.3 JSON.
+"""The bill of materials of the packages, as SPDX 2.3 JSON.
+
+  sbom.py libraries ARCH                                   the libraries that a build for ARCH links in
+  sbom.py document VERSION ARCH EPOCH LIBRARIES PACKAGE…   the bill; LIBRARIES is the file of the former
 
 What is in it: the packages with their hashes, and each library that is linked into the programs, with
-version and licence as Debian's package has them. The same input gives the same bytes.
+version and licence as Debian's package has them. The same input gives the same bytes. REAPER_SYSROOT is
+where the libraries of another architecture are unpacked (ci/cross-root.sh).
 """
 
 import datetime
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -23,8 +28,16 @@ LIBRARIES = {
 
 
 def version_of(package):
-    command = ["dpkg-query", "-W", "-f", "${source:Version}", package]
+    database = os.environ.get("REAPER_SYSROOT", "") + "/var/lib/dpkg"
+    command = ["dpkg-query", f"--admindir={database}", "-W", "-f", "${source:Version}", package]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def libraries(arch):
+    return [
+        {"name": name, "version": version_of(debian), "licence": licence, "package": debian, "arch": arch}
+        for debian, (name, licence) in sorted(LIBRARIES.items())
+    ]
 
 
 def part(name, version, licence, **more):
@@ -35,14 +48,14 @@ def part(name, version, licence, **more):
     }  # fmt: skip
 
 
-def document(version, arch, epoch, packages):
+def document(version, arch, epoch, libraries, packages):
     own = part("reaper", version, "Apache-2.0")
     linked = [
-        part(name, version_of(debian), licence, externalRefs=[{
+        part(each["name"], each["version"], each["licence"], externalRefs=[{
             "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
-            "referenceLocator": f"pkg:deb/debian/{debian}@{version_of(debian)}?arch={arch}",
+            "referenceLocator": f"pkg:deb/debian/{each['package']}@{each['version']}?arch={each['arch']}",
         }])
-        for debian, (name, licence) in sorted(LIBRARIES.items())
+        for each in libraries
     ]  # fmt: skip
     files = [
         part(path.name, version, "Apache-2.0", packageFileName=path.name, checksums=[
@@ -66,8 +79,17 @@ def document(version, arch, epoch, packages):
     }  # fmt: skip
 
 
-if __name__ == "__main__":
-    if len(sys.argv) < 5:
-        sys.exit("usage: sbom.py VERSION ARCH EPOCH PACKAGE...")
-    json.dump(document(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]), sys.stdout, indent=1)
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "libraries":
+        result = libraries(arguments[1])
+    elif len(arguments) >= 6 and arguments[0] == "document":
+        version, arch, epoch, linked, *packages = arguments[1:]
+        result = document(version, arch, int(epoch), json.loads(pathlib.Path(linked).read_text()), packages)
+    else:
+        sys.exit("usage: sbom.py libraries ARCH | document VERSION ARCH EPOCH LIBRARIES PACKAGE...")
+    json.dump(result, sys.stdout, indent=1)
     print()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

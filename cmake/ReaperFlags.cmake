@@ -24,6 +24,8 @@ set(REAPER_HARDENING -fstack-protector-strong -fstack-clash-protection -fno-plt
 	-fno-strict-overflow)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
 	list(APPEND REAPER_HARDENING -fcf-protection)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+	list(APPEND REAPER_HARDENING -mbranch-protection=standard)
 endif()
 # _FORTIFY_SOURCE needs the optimiser, and the sanitizers want the plain functions.
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT REAPER_SANITIZE)
@@ -39,16 +41,17 @@ endif()
 
 # The table of pointers that a static-pie relocates by itself at its start, packed: 60 kB of a program.
 # glibc's start-up code reads it from 2.36 on; an older one would not relocate them, and nothing would tell.
+# Nor is it there for every architecture: the linker of 2023 says so in a warning, for arm64.
 include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_LINK_OPTIONS -Wl,-z,pack-relative-relocs)
 check_c_source_compiles("
 #include <features.h>
 #if !__GLIBC_PREREQ(2, 36)
 #error too old
 #endif
-int main(void) { return 0; }" REAPER_LIBC_READS_PACKED)
-include(CheckLinkerFlag)
-check_linker_flag(C -Wl,-z,pack-relative-relocs REAPER_LINKER_PACKS)
-if(REAPER_STATIC AND REAPER_LIBC_READS_PACKED AND REAPER_LINKER_PACKS)
+int main(void) { return 0; }" REAPER_PACKS_RELOCATIONS FAIL_REGEX "pack-relative-relocs ignored")
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+if(REAPER_STATIC AND REAPER_PACKS_RELOCATIONS)
 	add_link_options(-Wl,-z,pack-relative-relocs)
 endif()
 

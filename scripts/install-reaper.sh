@@ -448,7 +448,7 @@ build_in_container() {
     say "there is no package in dist/: building one for $1 in a container of $image (some minutes)"
     # shellcheck disable=SC2016
     box=$("$engine" create --platform "linux/$1" --entrypoint /bin/sh --workdir /src "$image" -c '
-        ci/build-packages.sh deb >/tmp/package && cp "$(cat /tmp/package)" /built/') || return 1
+        ci/build-packages.sh deb >/dev/null && cp dist/reaper_*.deb /built/') || return 1
     trap '"$engine" rm --force --volumes "$box" >/dev/null 2>&1; rm -rf "$work"' EXIT
     mkdir "$work/source" "$work/source/built"
     (cd "$top" && tar -cf - --exclude=./build --exclude='./build-*' --exclude=./dist .) >"$work/source.tar"

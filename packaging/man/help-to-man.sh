@@ -1,12 +1,13 @@
 #!/bin/sh
-# A man page of section 8 from what a program says of itself: help-to-man.sh PROGRAM OPTION NAME ABOUT DATE SEE…
+# A man page of section 8 from what a program says of itself: help-to-man.sh NAME ABOUT DATE SEE COMMAND…
+# SEE is a list of pages in one word.
 # The help comes from the program's own table of commands; here it only gets its roff. An indented line is
 # an entry, "WORDS   TEXT"; other lines are paragraphs.
 set -eu
-program=$1 option=$2 name=$3 about=$4 date=$5
-shift 5
+name=$1 about=$2 date=$3 see=$4
+shift 4
 
-"$program" "$option" | awk -v name="$name" -v about="$about" -v date="$date" -v see="$*" '
+"$@" | awk -v name="$name" -v about="$about" -v date="$date" -v see="$see" '
 function roff(s) {
     gsub(/\\/, "\\e", s)
     gsub(/-/, "\\-", s)

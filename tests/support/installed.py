@@ -10,13 +10,15 @@ from machine import CONFLIST, HANDLER, SOURCE
 from pods import Pod
 
 CONFIG = "/etc/containerd/config.toml"
+RPM_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 GREETING = "Hello from Reaper runtime!"
 
 
-def package(kind="deb"):
+def package(kind="deb", arch="amd64"):
     """The package that ci/build-packages.sh made of this checkout."""
-    found = list((SOURCE / "dist").glob({"deb": "reaper_*.deb", "rpm": "reaper-*.x86_64.rpm"}[kind]))
-    assert len(found) == 1, f"{len(found)} packages in dist/: run ci/build-packages.sh {kind}"
+    pattern = {"deb": f"reaper_*_{arch}.deb", "rpm": f"reaper-*.{RPM_ARCH[arch]}.rpm"}[kind]
+    found = list((SOURCE / "dist").glob(pattern))
+    assert len(found) == 1, f"{len(found)} packages in dist/: run ci/build-packages.sh --arch {arch} {kind}"
     return found[0]
 
 
@@ -27,6 +29,11 @@ def file_state(path):
         return None
     status = path.stat()
     return path.read_bytes(), oct(status.st_mode), status.st_uid, status.st_gid
+
+
+def containerd_main_pid(node):
+    """What changes whenever containerd is restarted."""
+    return node.run("systemctl", "show", "--property=MainPID", "--value", "containerd").stdout
 
 
 def handlers(cri):
