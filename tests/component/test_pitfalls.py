@@ -38,7 +38,8 @@ def test_a_client_that_opens_none_of_its_fifos_holds_up_nobody(bench):
     c.call("Exec", exec_id="e", spec=exec_spec("/bin/cat"), **fifos)
     c.call("Start", exec_id="e")
     c.call("CloseIO", exec_id="e", stdin=True)
-    c.call("Kill", exec_id="e", signal=9)
+    # cat may have seen the end of its input first
+    assert c.code("Kill", exec_id="e", signal=9) in (OK, NOT_FOUND)
     assert c.call("Wait", exec_id="e").exit_status in (0, 137)
     c.call("Delete", exec_id="e")
     c.call("Kill", signal=9)
