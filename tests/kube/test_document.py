@@ -36,7 +36,7 @@ def test_install_then_the_example_says_hello(cluster):
     cluster.ensure_absent()
     result = cluster.install("--package", package())
     cluster.installed = True
-    assert "kubectl apply -f kubernetes/runtimeclass.yaml" in result.stderr
+    assert f"kubectl --context kind-{cluster.name} apply -f kubernetes/runtimeclass.yaml" in result.stderr
     for node in cluster.nodes.values():
         assert_serves(node)
     cluster.wait_for_api()

@@ -78,7 +78,10 @@ def test_production_asks_for_a_node_and_a_namespace(kube, overlay):
     del ordinary["spec"]["runtimeClassName"]
     assert tried(kube, "reaper-out", ordinary)[0], "pods of other classes are none of its business"
 
-    # in a namespace that was let in, it waits for a node that was verified
+    # the installation has labelled the nodes that it has verified; in a namespace that was let in, a pod waits for one of them
+    labelled = kube.out("get", "nodes", "-l", "reaper.runtime/ready=true", "-o", "name").split()
+    assert sorted(labelled) == sorted(f"node/{name}" for name in kube.nodes)
+    kube.kubectl("label", "nodes", "--all", "reaper.runtime/ready-")
     made["metadata"]["namespace"] = "reaper-in"
     kube.make(made)
     until(lambda: "didn't match" in kube.out("describe", "pod", "allowed", "-n", "reaper-in"), limit=60, what="the scheduler's word")
@@ -90,7 +93,7 @@ def test_production_asks_for_a_node_and_a_namespace(kube, overlay):
         assert found["spec"]["nodeName"] == node
         assert found["spec"]["overhead"] == {"memory": "4Mi"}
     finally:
-        kube.kubectl("label", "node", node, "reaper.runtime/ready-")
+        kube.kubectl("label", "nodes", "--all", "--overwrite", "reaper.runtime/ready=true")
 
 
 @pytest.mark.full("the roles and the fields, half a minute each")
