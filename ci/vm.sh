@@ -31,7 +31,8 @@ free_port() {
     die "no free port between 22022 and 22121"
 }
 
-# Follows the console until the line that says the machine is up, or qemu's end.
+# Follows the console until the line that says the machine is up, or qemu's end. No login is offered there: systemd writes
+# nothing more to a console that a getty has, and on a busy machine that was before its last target.
 wait_for_boot() {
     local pid=$1 follower console line found=0
     exec {console}< <(exec tail --pid="$pid" -n +1 -F "$dir/console" 2>/dev/null)
@@ -71,7 +72,7 @@ EOT
     : >"$dir/console"
     qemu-system-x86_64 -accel tcg -smp 1 -m 1024 -nodefaults -display none \
         -kernel "$image/vmlinuz" -initrd "$image/initrd.img" \
-        -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=1 apparmor=1 security=apparmor" \
+        -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=1 systemd.mask=serial-getty@ttyS0.service apparmor=1 security=apparmor" \
         -drive "file=$dir/disk,format=raw,if=virtio,cache=unsafe" \
         -netdev "user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=n \
         -object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r \
