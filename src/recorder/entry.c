@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static struct entry_field *next_field(struct entry *e, const char *name, enum entry_kind kind)
 {
@@ -41,40 +42,14 @@ void entry_bool(struct entry *e, const char *name, bool v)
 	next_field(e, name, ENTRY_BOOL)->n = v;
 }
 
-/* Length of the UTF-8 character at `s` (RFC 3629), 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* A text that was cut may end in the middle of a character. */
 static int clean(const char *s, char **ret_clean)
 {
-	char *copy = strdup(s);
-	size_t n;
+	int r = str_dup(ret_clean, s);
 
-	if (!copy)
-		return -ENOMEM;
-	for (unsigned char *p = (unsigned char *)copy; *p; p += n) {
-		n = utf8_length(p);
-		if (n == 0) {
-			*p = '?';
-			n = 1;
-		}
-	}
-	*ret_clean = copy;
-	return 0;
+	if (r == 0)
+		utf8_clean(*ret_clean);
+	return r;
 }
 
 static int put_strv(struct json_object *o, const char *name, char *const *v)

@@ -70,9 +70,6 @@ static inline int toml_peek(const struct toml_parser *p, size_t ahead)
 	return ahead < p->len - p->pos ? (unsigned char)p->text[p->pos + ahead] : -1;
 }
 
-/* Length of the well-formed UTF-8 sequence at `s` (at most `len` bytes), 0 if there is none. */
-size_t toml_utf8(const char *s, size_t len);
-
 /*
  * Reads the string whose quote is at the position; ret_escaped tells whether an escape was used.
  * `multi` allows the three-quote forms.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "toml/impl.h"
 
 int toml_fail_at(struct toml_parser *p, size_t at, const char *fmt, ...)
@@ -36,7 +37,7 @@ static int check_comment(struct toml_parser *p, size_t begin, size_t end)
 {
 	for (size_t i = begin; i < end;) {
 		unsigned char c = (unsigned char)p->text[i];
-		size_t n = toml_utf8(p->text + i, end - i);
+		size_t n = utf8_length(p->text + i, end - i);
 
 		if (c == '\0')
 			return toml_fail_at(p, i, "NUL byte");

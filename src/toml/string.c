@@ -1,36 +1,7 @@
 #include <errno.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "toml/impl.h"
-
-size_t toml_utf8(const char *s, size_t len)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t least; /* anything below is an overlong form */
-	} forms[] = {
-		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-
-	for (size_t n = 1; n <= ARRAY_LEN(forms); n++) {
-		uint32_t code;
-
-		if ((u[0] & forms[n - 1].mask) != forms[n - 1].lead)
-			continue;
-		if (n > len)
-			return 0;
-		code = (uint32_t)(u[0] & (unsigned char)~forms[n - 1].mask);
-		for (size_t i = 1; i < n; i++) {
-			if ((u[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (u[i] & 0x3f);
-		}
-		if (code < forms[n - 1].least || code > 0x10ffff ||
-			(code >= 0xd800 && code <= 0xdfff))
-			return 0;
-		return n;
-	}
-	return 0;
-}
 
 static size_t utf8_put(char *out, uint32_t code)
 {
@@ -156,7 +127,7 @@ static int read_char(struct toml_parser *p, bool multi, char *out, size_t *out_l
 	} else if ((c < 0x20 && c != '\t') || c == 0x7f) {
 		return toml_fail(p, "control character 0x%02x in a string", (unsigned)c);
 	} else {
-		n = toml_utf8(p->text + p->pos, p->len - p->pos);
+		n = utf8_length(p->text + p->pos, p->len - p->pos);
 		if (n == 0)
 			return toml_fail(p, "byte 0x%02x in a string is not UTF-8", (unsigned)c);
 	}

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "proto/ttrpc.pb-c.h"
 #include "ttrpc/message.h"
 #include "ttrpc/server_private.h"
@@ -25,7 +26,9 @@ void ttrpc_send_status(struct ttrpc_peer *peer, uint32_t stream, int32_t code, c
 	uint8_t data[STATUS_SIZE_MAX]; /* not from the heap: also says that there is no memory */
 
 	(void)snprintf(clean, sizeof(clean), "%s", text);
-	ttrpc_status_clean(clean);
+	/* a proto3 string that is no UTF-8 (a file name, a character cut in half) makes Go's
+	 * decoder refuse the answer */
+	utf8_clean(clean);
 	status.code = code;
 	status.message = clean;
 	response.status = &status;

@@ -11,9 +11,3 @@ int32_t ttrpc_status_code(enum err_kind kind);
 
 /* The kind of a received code; ERR_UNKNOWN for numbers without one. */
 enum err_kind ttrpc_status_kind(int32_t code);
-
-/*
- * Makes `text` valid UTF-8 in place, each offending byte becoming '?': a proto3 string that is not
- * (a file name in an error text, a character cut in half) makes Go's decoder refuse the answer.
- */
-void ttrpc_status_clean(char *text);
