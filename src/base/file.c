@@ -57,6 +57,23 @@ int file_read_at(
 	return file_read_fd(fd, path, max, ret_data, ret_len, err);
 }
 
+int file_check_owner(int fd, const char *path, mode_t writers, struct err *err)
+{
+	bool group = writers & S_IWGRP;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sysf(err, errno, "%s", path);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return err_setf(err, ERR_PRECONDITION, EPERM,
+			"%s: belongs to uid %u: chown root it", path, st.st_uid);
+	if (st.st_mode & writers)
+		return err_setf(err, ERR_PRECONDITION, EPERM, "%s: %s may write it: chmod %s it",
+			path, group ? "others than its owner" : "everybody",
+			group ? "go-w" : "o-w");
+	return 0;
+}
+
 int file_write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

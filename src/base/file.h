@@ -18,6 +18,13 @@ int file_read_at(
 int file_read_fd(
 	int fd, const char *what, size_t max, char **ret_data, size_t *ret_len, struct err *err);
 
+/*
+ * Whether root can rely on what `fd` is: ERR_PRECONDITION, with the remedy, if it belongs to
+ * another than root or the caller, or if its mode has a bit of `writers` (S_IWOTH, or S_IWGRP |
+ * S_IWOTH).
+ */
+int file_check_owner(int fd, const char *path, mode_t writers, struct err *err);
+
 /* Writes all of it to `fd`. -errno. */
 int file_write_all(int fd, const void *data, size_t len);
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/macro.h"
@@ -203,22 +202,6 @@ int reaper_conf_parse(const char *text, size_t len, const char *path, struct rea
 	return reaper_conf_parse_from(text, len, path, 1, ret_conf, err);
 }
 
-/* The file decides what root does on this node: nobody else may be able to change it. */
-static int check_owner(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sysf(err, errno, "%s", path);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return err_setf(err, ERR_PRECONDITION, EPERM,
-			"%s: belongs to uid %u: chown root it", path, st.st_uid);
-	if (st.st_mode & S_IWOTH)
-		return err_setf(err, ERR_PRECONDITION, EPERM,
-			"%s: everybody may write it: chmod o-w it", path);
-	return 0;
-}
-
 int reaper_conf_load(const char *path, struct reaper_conf *ret_conf, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -230,7 +213,8 @@ int reaper_conf_load(const char *path, struct reaper_conf *ret_conf, struct err 
 		return reaper_conf_parse("", 0, path, ret_conf, err);
 	if (fd < 0)
 		return err_sysf(err, errno, "%s", path);
-	r = check_owner(fd, path, err);
+	/* it decides what root does on this node */
+	r = file_check_owner(fd, path, S_IWOTH, err);
 	if (r == 0)
 		r = file_read_fd(fd, path, CONF_FILE_MAX, &text, &len, err);
 	if (r < 0)

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -11,20 +10,7 @@
 #include "policy/policy.h"
 
 /* A directory that others may write is as good as a file that they may: they can replace it. */
-static int check_owner(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sysf(err, errno, "%s", path);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return err_setf(err, ERR_PRECONDITION, EPERM,
-			"%s: belongs to uid %u: chown root it", path, st.st_uid);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return err_setf(err, ERR_PRECONDITION, EPERM,
-			"%s: others than its owner may write it: chmod go-w it", path);
-	return 0;
-}
+enum { OTHERS = S_IWGRP | S_IWOTH };
 
 static int load_file(
 	struct policy *policy, int dir_fd, const char *dir, const char *name, struct err *err)
@@ -39,7 +25,7 @@ static int load_file(
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return err_sysf(err, errno, "%s", path);
-	r = check_owner(fd, path, err);
+	r = file_check_owner(fd, path, OTHERS, err);
 	if (r == 0)
 		r = file_read_fd(fd, path, CONF_FILE_MAX, &text, &len, err);
 	if (r < 0)
@@ -72,7 +58,7 @@ int policy_load(const char *dir, struct policy *ret_policy, struct err *err)
 	}
 	if (fd < 0)
 		return err_sysf(err, errno, "%s", path);
-	r = check_owner(fd, path, err);
+	r = file_check_owner(fd, path, OTHERS, err);
 	if (r < 0)
 		return r;
 	n = scandirat(fd, ".", &found, is_policy, by_bytes);
