@@ -61,8 +61,8 @@ static int is_hosts(const char *path, const char *hosts, bool *ret, struct err *
 }
 
 int policy_subject(const struct oci_spec *spec, const struct oci_process *p,
-	const struct settings *settings, uint64_t caps_available, bool look,
-	struct policy_subject *ret_subject, struct err *err)
+	const struct settings *settings, bool privileged, struct policy_subject *ret_subject,
+	struct err *err)
 {
 	const struct oci_process *limits = p->has_capabilities ? p : &spec->process;
 	char *const *names = limits->caps[OCI_CAP_BOUNDING];
@@ -70,9 +70,8 @@ int policy_subject(const struct oci_spec *spec, const struct oci_process *p,
 		.ns = oci_annotation_get(&spec->annotations, OCI_ANNOTATION_SANDBOX_NAMESPACE),
 		.pod = oci_annotation_get(&spec->annotations, OCI_ANNOTATION_SANDBOX_NAME),
 		.command = p->args ? p->args[0] : NULL,
-		.uid = p->uid,
 		.scope = settings->isolation,
-		.privileged = policy_is_privileged(spec, caps_available),
+		.privileged = privileged,
 	};
 	int r = 0;
 
@@ -82,7 +81,7 @@ int policy_subject(const struct oci_spec *spec, const struct oci_process *p,
 		const struct oci_namespace *ns = oci_spec_namespace(spec, namespaces[i].type);
 		bool hosts = !ns || (settings->host_namespaces & namespaces[i].forced);
 
-		if (!hosts && look && !str_empty(ns->path))
+		if (!hosts && !str_empty(ns->path))
 			r = is_hosts(ns->path, namespaces[i].hosts, &hosts, err);
 		if (hosts)
 			s.hosts |= namespaces[i].bit;

@@ -14,9 +14,9 @@ bool policy_is_privileged(const struct oci_spec *spec, uint64_t caps_available);
 /*
  * Fills everything but the user. `p` is the process that is to start: the spec's own or an exec's.
  * A namespace that the spec joins by path is the host's if it is that of process 1 (CRI writes the
- * sandbox's paths also for hostNetwork and hostPID); `look` false: a path is never the host's. An
- * error if that cannot be found out, or a capability is unknown. All borrowed from the arguments.
+ * sandbox's paths also for hostNetwork and hostPID). `privileged`: policy_is_privileged. An error
+ * if a path cannot be looked at, or a capability is unknown. All borrowed from the arguments.
  */
 int policy_subject(const struct oci_spec *spec, const struct oci_process *p,
-	const struct settings *settings, uint64_t caps_available, bool look,
-	struct policy_subject *ret_subject, struct err *err);
+	const struct settings *settings, bool privileged, struct policy_subject *ret_subject,
+	struct err *err);

@@ -35,7 +35,7 @@ int plan_policy(const struct plan_input *in, struct plan *plan, struct err *err)
 
 	if (!in->policy || in->policy->n == 0)
 		return 0;
-	r = policy_subject(in->spec, p, in->settings, in->caps_available, true, &subject, err);
+	r = policy_subject(in->spec, p, in->settings, plan->privileged, &subject, err);
 	if (r < 0)
 		return err_wrapf(err, "policy");
 	subject.uid = plan->creds.uid;
