@@ -16,6 +16,8 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/settings.h"
+#include "operate/running.h"
+#include "recorder/file.h"
 
 enum { SECONDS_TEXT = 19 /* "2026-11-29T05:40:00" */ };
 
@@ -110,9 +112,7 @@ static bool is_wanted(const struct query *q, const struct shown *s)
 	const struct cli_args *a = q->args;
 	uint64_t uid;
 
-	if (a->pod && (!s->pod || !str_eq(s->pod, a->pod)))
-		return false;
-	if (a->pod_namespace && (!s->namespace || !str_eq(s->namespace, a->pod_namespace)))
+	if (!running_is_wanted(a, s->namespace, s->pod))
 		return false;
 	if (a->uid && (num_parse_u64(a->uid, UINT32_MAX, &uid) < 0 || !s->has_uid || s->uid != uid))
 		return false;
@@ -212,7 +212,7 @@ static int show(struct query *q, struct err *err)
 	if (!s.history_file)
 		return err_setf(err, ERR_PRECONDITION, ENOENT,
 			"REAPER_HISTORY_FILE is none: see journalctl -t reaper");
-	if (str_printf(&old, "%s.1", s.history_file) < 0)
+	if (str_printf(&old, "%s" RECORDER_OLD_SUFFIX, s.history_file) < 0)
 		return err_sysf(err, ENOMEM, "history");
 	before = read_file(q, old, err);
 	r = before < 0 ? before : read_file(q, s.history_file, err);

@@ -25,14 +25,6 @@ static int cpu_of(const struct cgroup *cg, uint64_t *ret_usec)
 	return r < 0 ? r : cgroup_text_value(text, "usage_usec", ret_usec);
 }
 
-int running_cpu(const struct container_info *info, uint64_t *ret_usec)
-{
-	_cleanup_(cgroup_done) struct cgroup cg = CGROUP_INIT;
-	int r = info->record.cgroups ? cgroup_from_strv(info->record.cgroups, &cg, NULL) : -ENOENT;
-
-	return r < 0 ? r : cpu_of(&cg, ret_usec);
-}
-
 static void read_usage(struct running *r)
 {
 	_cleanup_(cgroup_done) struct cgroup cg = CGROUP_INIT;
@@ -61,12 +53,12 @@ static int read_pod(struct running *r)
 		       : 0;
 }
 
-static bool is_wanted(const struct cli_args *args, const struct running *r)
+bool running_is_wanted(const struct cli_args *args, const char *pod_namespace, const char *pod)
 {
-	if (args->pod && (!r->pod || !str_eq(r->pod, args->pod)))
+	if (args->pod && (!pod || !str_eq(pod, args->pod)))
 		return false;
 	return !args->pod_namespace ||
-	       (r->pod_namespace && str_eq(r->pod_namespace, args->pod_namespace));
+	       (pod_namespace && str_eq(pod_namespace, args->pod_namespace));
 }
 
 static void running_free(struct running *r)
@@ -97,7 +89,7 @@ int running_find(const struct cli_args *args, struct running_list *ret, struct e
 			running_free(now);
 			return err_sysf(err, ENOMEM, "list of containers");
 		}
-		if (!is_wanted(args, now)) {
+		if (!running_is_wanted(args, now->pod_namespace, now->pod)) {
 			running_free(now);
 			continue;
 		}

@@ -36,8 +36,8 @@ struct running_list {
 int running_find(const struct cli_args *args, struct running_list *ret, struct err *err);
 void running_done(struct running_list *list);
 
-/* CPU time so far of a container's cgroup. -errno. */
-int running_cpu(const struct container_info *info, uint64_t *ret_usec);
+/* Whether --pod and --namespace mean a pod; NULL: it is none. */
+bool running_is_wanted(const struct cli_args *args, const char *pod_namespace, const char *pod);
 
 /* "12s", "5m", "3h", "2d": how long ago. */
 enum { RUNNING_AGE_SIZE = 24 };
