@@ -25,6 +25,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
 from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
+    PODS,
     NodeAction,
     NodeError,
     last_lines,
@@ -43,17 +44,6 @@ PROBE = r"""
 command -v reaperctl || echo
 cd /var/lib/reaper/packages 2>/dev/null && sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1 | grep . || echo
 if command -v dpkg >/dev/null; then echo deb; dpkg --print-architecture; else echo rpm; uname -m; fi
-"""
-
-PODS = r"""
-pods() {
-    n=0
-    for comm in /proc/[0-9]*/comm; do
-        read -r name 2>/dev/null < "$comm" || continue
-        [ "$name" != containerd-shim ] || n=$((n + 1))
-    done
-    echo "$n"
-}
 """
 
 # The answer as JSON; for a dry run that shows differences, the text with the difference behind it.

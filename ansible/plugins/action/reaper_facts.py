@@ -9,9 +9,11 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
-from reaper_node import NodeAction  # noqa: E402  pylint: disable=wrong-import-position
+from reaper_node import PODS, NodeAction  # noqa: E402  pylint: disable=wrong-import-position
 
-SCRIPT = r"""
+SCRIPT = (
+    PODS
+    + r"""
 first() { "$@" 2>/dev/null | head -n 1; }
 echo "user=$(id -u)"
 echo "kernel=$(uname -r)"
@@ -32,12 +34,7 @@ if ! command -v dpkg >/dev/null && command -v rpm >/dev/null; then
 fi
 for kept in /var/lib/reaper/packages/previous.*; do [ ! -e "$kept" ] || echo "previous=$kept"; done
 echo "hostname=$(first cat /proc/sys/kernel/hostname)"
-pods=0
-for comm in /proc/[0-9]*/comm; do
-    read -r name 2>/dev/null < "$comm" || continue
-    [ "$name" != containerd-shim ] || pods=$((pods + 1))
-done
-echo "pods=$pods"
+echo "pods=$(pods)"
 echo "reaperctl=$(command -v reaperctl)"
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 echo "containerd=$(command -v containerd)"
@@ -46,6 +43,7 @@ if [ -d /run/systemd/system ]; then echo "init=systemd"; else echo "init="; fi
 if grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null; then echo "overlay=yes"; fi
 echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
 """
+)
 
 # so that a template never meets an undefined one
 NAMES = (

@@ -70,20 +70,14 @@ remove() {
 }
 """
 
-KEEP = r"""
+INSTALL = r"""
+echo "$3  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
+install "$1" || return
 kept=/var/lib/reaper/packages
 mkdir -p "$kept" && chmod 0700 "$kept" && cp -f "$1" "$kept/new.$2" || return
 if [ -e "$kept/current.$2" ]; then mv -f "$kept/current.$2" "$kept/previous.$2"; fi
 mv -f "$kept/new.$2" "$kept/current.$2"
 """
-
-INSTALL = (
-    r"""
-echo "$3  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
-install "$1" || return
-"""
-    + KEEP
-)
 
 # The package before this one and this one change places, so that there is a way back from here, too.
 PREVIOUS = r"""
@@ -114,9 +108,7 @@ printf '[reaper]\nname=Reaper\nbaseurl=%s/dnf\nenabled=1\ngpgcheck=1\nrepo_gpgch
     > /etc/yum.repos.d/reaper.repo || return
 "$dnf" -y --disablerepo='*' --enablerepo=reaper makecache 2>&1 || return
 """
-FROM_REPOSITORY = r"""
-install "$3" || return
-"""
+FROM_REPOSITORY = 'install "$3"\n'
 FORMATS = {"deb": (APT, APT_REPOSITORY, "reaper=%s"), "rpm": (DNF, DNF_REPOSITORY, "reaper-%s")}
 
 
@@ -205,8 +197,7 @@ class ActionModule(NodeAction):
             self.must("the repository cannot be used", script, source["url"].rstrip("/"), target, what)
         finally:
             self.remove(directory)
-        result = self.outcome(before, self.probe()[3])
-        return result
+        return self.outcome(before, self.probe()[3])
 
     def absent(self, purge, force, node):
         gone = ("none", "not-installed") if purge else ("none", "not-installed", "config-files")
