@@ -127,19 +127,25 @@ def idle_timers(stage):
         return timers(shim)
 
 
-@row("processes", 1, why="of a pod with one container, besides its workload")
-def processes_per_pod(stage):
-    before = set(everybody())
-    sandbox = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
-    container = {**sandbox, "io.kubernetes.cri.container-type": "container"}
-    made = []
-    for annotations in (sandbox, container):
-        name = stage.bundle("/bin/busybox", "sleep", "1000", annotations=annotations)
+SANDBOX = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+CONTAINER = {**SANDBOX, "io.kubernetes.cri.container-type": "container"}
+
+
+def pod_up(stage, **annotations):
+    """A pod with one container: ([(name, Task)], seconds that its bundles took, which are a daemon's work)."""
+    made, bundles = [], 0.0
+    for kind in (SANDBOX, CONTAINER):
+        before = time.perf_counter()
+        name = stage.bundle("/bin/busybox", "sleep", "1000", annotations={**kind, **annotations})
+        bundles += time.perf_counter() - before
         _, task = stage.begin(name)
         stage.create(name, task)
         task.call("Start", id=name)
         made.append((name, task))
-    count = len(set(everybody()) - before) - 1
+    return made, bundles
+
+
+def pod_down(stage, made):
     for name, task in reversed(made):
         task.call("Kill", id=name, signal=9)
         task.call("Wait", id=name)
@@ -147,6 +153,14 @@ def processes_per_pod(stage):
     for name, task in reversed(made):
         stage.finish(name, task)
         stage.remove(name)
+
+
+@row("processes", 1, why="of a pod with one container, besides its workload")
+def processes_per_pod(stage):
+    before = set(everybody())
+    made, _ = pod_up(stage)
+    count = len(set(everybody()) - before) - 1
+    pod_down(stage, made)
     return count
 
 
@@ -243,33 +257,13 @@ def paced_lines_cpu(stage):
 # ---- a pod, without a daemon ----
 
 
-SANDBOX = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
-CONTAINER = {**SANDBOX, "io.kubernetes.cri.container-type": "container"}
-
-
 @row("ms", 20, parts=("pod_share_up", "pod_share_down"), floor="pod",
      why="what shim and runtime take of a pod with one container, up and down; a daemon's time is not in it")  # fmt: skip
 def pod_share(stage):
-    made = []
+    began = time.perf_counter()
     # each pod is another one
-    pod = {"io.kubernetes.cri.sandbox-id": f"pod{stage.count}"}
+    made, bundles = pod_up(stage, **{"io.kubernetes.cri.sandbox-id": f"pod{stage.count}"})
+    up = time.perf_counter() - began - bundles
     began = time.perf_counter()
-    ready = 0.0
-    for annotations in (SANDBOX, CONTAINER):
-        before = time.perf_counter()
-        name = stage.bundle("/bin/busybox", "sleep", "1000", annotations={**annotations, **pod})
-        ready += time.perf_counter() - before  # the bundle is a daemon's work
-        _, task = stage.begin(name)
-        stage.create(name, task)
-        task.call("Start", id=name)
-        made.append((name, task))
-    up = time.perf_counter() - began - ready
-    began = time.perf_counter()
-    for name, task in reversed(made):
-        task.call("Kill", id=name, signal=9)
-        task.call("Wait", id=name)
-        task.call("Delete", id=name)
-    for name, task in reversed(made):
-        stage.finish(name, task)
-        stage.remove(name)
+    pod_down(stage, made)
     return {"pod_share_up": up * 1000, "pod_share_down": (time.perf_counter() - began) * 1000}

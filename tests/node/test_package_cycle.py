@@ -67,6 +67,11 @@ def node(request):
     made.remove()
 
 
+def merged(node):
+    """What neither an upgrade nor a downgrade may change."""
+    return node.path(CONFIG).read_bytes(), containerd_main_pid(node)
+
+
 # forky has the containerd of sid, and its file
 @pytest.mark.parametrize(
     "suite, dress", [("bookworm", as_shipped), ("trixie", as_shipped), ("forky", as_shipped), ("trixie", as_ubuntu_has_it)],
@@ -83,17 +88,14 @@ def test_ten_cycles_of_apt(node, suite, dress, older):
         assert node.run("dpkg", "--audit").stdout == ""
         node.wait_for_cri()
 
-    def merged():
-        return node.path(CONFIG).read_bytes(), containerd_main_pid(node)
-
     before = etc(node)
     for cycle in range(CYCLES):
         apt("install", "/root/older.deb")
         assert_serves(node)
-        file = merged()
+        file = merged(node)
         apt("install", "/root/this.deb")
         # neither an upgrade nor a downgrade changes the file or restarts containerd
-        assert merged() == file
+        assert merged(node) == file
         if cycle == 0:
             pods = Pods(node)
             try:
@@ -102,7 +104,7 @@ def test_ten_cycles_of_apt(node, suite, dress, older):
                 pods.close()
         installed = etc(node)
         apt("install", "/root/older.deb")
-        assert merged() == file
+        assert merged(node) == file
         assert difference(installed, etc(node)) == []
         apt("remove", "reaper")
         assert_does_not_serve(node)
@@ -124,18 +126,15 @@ def test_ten_cycles_of_dnf(node, suite, older):
         assert "warning" not in said.stdout + said.stderr, said.stdout + said.stderr
         node.wait_for_cri()
 
-    def merged():
-        return node.path(CONFIG).read_bytes(), containerd_main_pid(node)
-
     before = etc(node)
     for _ in range(CYCLES):
         dnf("install", "/root/older.rpm")
         assert_serves(node)
-        file = merged()
+        file = merged(node)
         dnf("upgrade", "/root/this.rpm")
-        assert merged() == file
+        assert merged(node) == file
         dnf("downgrade", "/root/older.rpm")
-        assert merged() == file
+        assert merged(node) == file
         assert node.run("rpm", "-V", "reaper").stdout == ""
         dnf("remove", "reaper")
         assert_does_not_serve(node)
