@@ -109,7 +109,8 @@ def test_ten_cycles_of_apt(node, suite, dress, older):
         apt("remove", "reaper")
         assert_does_not_serve(node)
         # dpkg keeps configuration files until the purge
-        own = {"needrestart", "needrestart/conf.d", "needrestart/conf.d/reaper.conf", "reaper", "reaper/reaper.conf"}
+        own = {"needrestart", "needrestart/conf.d", "needrestart/conf.d/reaper.conf", "reaper", "reaper/reaper.conf",
+               "reaper/policy.d", "reaper/policy.d/README"}  # fmt: skip
         assert {name for name in difference(before, etc(node)) if not name.startswith("systemd")} == own
         apt("purge", "reaper")
         assert difference(before, etc(node)) == []
