@@ -75,7 +75,7 @@ matches() { [ -z "$filter" ] || grep -qE -- "$filter" <<<"$1"; }
 
 # --- the static checks: tests of the tier unit -------------------------------------------------
 
-static_checks="layers headers size footprint defects cases links format tidy shell gcc-warnings clang-warnings"
+static_checks="layers headers size footprint defects cases links blocks diagrams format tidy shell gcc-warnings clang-warnings"
 
 check_layers() { ci/check-layers; }
 check_headers() { ci/check-headers build; }
@@ -84,6 +84,8 @@ check_footprint() { ci/check-footprint build; }
 check_defects() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci/check-defects "$logs/list"; }
 check_cases() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci/check-cases "$logs/list"; }
 check_links() { ci/check-links; }
+check_blocks() { ci/check-blocks; }
+check_diagrams() { ci/build-diagrams --check; }
 check_format() { find src tests/unit -name '*.[ch]' -print0 | xargs -0 -r "$python_bin/clang-format" --dry-run -Werror; }
 check_tidy() { [ -e "$logs/tidy-clean" ] || { cat "$logs/tidy.log"; false; }; }
 check_shell() {
@@ -102,6 +104,8 @@ why_static() {
     cases) echo "each hard case of changing containerd's configuration has a test, or a reason" ;;
     defects) echo "each defect of the prototype, and each pitfall of other shims, has its test" ;;
     links) echo "a page that is not there, or has no such heading" ;;
+    blocks) echo "commands in a page that no test runs are wrong one day" ;;
+    diagrams) echo "a picture that is not of its text tells of yesterday" ;;
     format) echo "one format, decided by clang-format" ;;
     tidy) echo "defects that a compiler does not see" ;;
     shell) echo "the scripts are what users run first" ;;

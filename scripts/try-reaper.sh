@@ -3,10 +3,14 @@
 # node, and runs a pod.
 #
 #   scripts/try-reaper.sh [--yes] [--suite bookworm|trixie]
+#   scripts/try-reaper.sh pod ARGUMENTS…
+#   scripts/try-reaper.sh node COMMAND…
 #   scripts/try-reaper.sh --delete
 #
 #   --yes       do not ask before packages are installed
 #   --suite S   the Debian of the node: bookworm (containerd 1.6, default) or trixie (1.7)
+#   pod …       the node's pods, once it runs: run-pod FILE, pods, logs POD, exec POD -- COMMAND, rmp POD; `pod --help`
+#   node …      runs COMMAND on the node
 #   --delete    remove what this script made, and say what it leaves
 #
 # Needs root and Debian 12 or 13, and nothing else: it lists the packages it would install first.
@@ -30,6 +34,7 @@ usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
 
 yes=0
 delete=0
+then=
 suite=bookworm
 while [ $# -gt 0 ]; do
     case $1 in
@@ -41,6 +46,11 @@ while [ $# -gt 0 ]; do
         *) die "--suite is bookworm or trixie" ;;
         esac
         shift
+        ;;
+    pod | node)
+        then=$1
+        shift
+        break
         ;;
     -h | --help)
         usage
@@ -128,6 +138,19 @@ run_shell() {
     cri run-pod --detach kubernetes/shell.yaml
 }
 
+# --- the node, once it runs ---------------------------------------------------------------------
+
+if [ -n "$then" ]; then
+    if ! ci/engine.sh --check || ! docker inspect "$node" >/dev/null 2>&1; then
+        die "there is no node yet: scripts/try-reaper.sh makes one"
+    fi
+    case $then in
+    pod) cri "$@" ;;
+    node) ci/node.sh exec "$node" "$@" ;;
+    esac
+    exit
+fi
+
 # --- delete -------------------------------------------------------------------------------------
 
 if [ "$delete" = 1 ]; then
@@ -180,15 +203,13 @@ cat <<EOF
 
 What to try next, in $top:
 
-  cri="tests/support/reaper-cri --endpoint $(endpoint)"
-
   # exec into the pod: it sees the node's own files
-  \$cri exec reaper-shell -- cat /etc/os-release
+  scripts/try-reaper.sh pod exec reaper-shell -- cat /etc/os-release
   # what it writes is there for pods, and not on the node
-  \$cri exec reaper-shell -- sh -c 'echo x > /etc/reaper-was-here; ls -l /etc/reaper-was-here'
-  ci/node.sh exec $node ls /etc/reaper-was-here
+  scripts/try-reaper.sh pod exec reaper-shell -- sh -c 'echo x > /etc/was-here; ls -l /etc/was-here'
+  scripts/try-reaper.sh node ls /etc/was-here
   # remove the pod, then roll back: the node is as it was before
-  \$cri rmp reaper-shell
+  scripts/try-reaper.sh pod rmp reaper-shell
   scripts/install-reaper.sh --kind $cluster --rollback
   # and all of this gone
   scripts/try-reaper.sh --delete

@@ -23,7 +23,10 @@ Others' suites were run with Reaper and with runc's shim at the same time, on on
 and the same home-made images. What runc's shim passes has to pass with Reaper, but for what a process of the host
 cannot be by its nature. A run of the lists is red when a line of them is not true any more:
 
-    scripts/run-integration-tests.sh --tier conformance --set full
+<!-- run: list -->
+```sh
+scripts/run-integration-tests.sh --tier conformance --set full
+```
 
 `tests/conformance/README.md` says where the suites come from and how they are run. Tests and their subtests are
 counted; those that skip themselves (criu, AppArmor, SELinux, benchmarks) are not.

@@ -7,6 +7,7 @@ import pytest
 
 from installed import CONFIG, assert_does_not_serve, assert_serves, file_state, package
 from machine import SOURCE, run
+from over_ssh import let_in
 
 pytestmark = pytest.mark.submission("the other connection that the same code has to serve; a minute")
 
@@ -15,23 +16,7 @@ pytestmark = pytest.mark.submission("the other connection that the same code has
 def reached(stock, tmp_path):
     """A node with sshd and sudo, and an inventory for it."""
     node = stock("trixie")
-    node.run("apt-get", "-q", "update", timeout=120)
-    node.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "openssh-server", "sudo", timeout=300)
-    node.run("useradd", "--create-home", "--shell", "/bin/sh", "ops")
-    node.run("chpasswd", input="ops:secret\n")
-    node.path("/etc/sudoers.d/ops").write_text("ops ALL=(ALL) ALL\n")
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"])
-    node.path("/home/ops/.ssh").mkdir()
-    node.path("/home/ops/.ssh/authorized_keys").write_text((tmp_path / "key.pub").read_text())
-    node.run("chown", "-R", "ops:", "/home/ops/.ssh")
-    node.run("systemctl", "start", "ssh")
-    address = node.run("hostname", "-I").stdout.split()[0]
-    inventory = tmp_path / "inventory.ini"
-    inventory.write_text(
-        f"[k8s_nodes]\nover-ssh ansible_host={address}\n[k8s_nodes:vars]\nansible_user=ops\n"
-        f"ansible_ssh_private_key_file={tmp_path}/key\nansible_become_password=secret\n"
-        f"ansible_ssh_common_args='-o UserKnownHostsFile={tmp_path}/hosts -o StrictHostKeyChecking=accept-new'\n"
-    )
+    _, inventory = let_in(node, tmp_path)
     return node, inventory
 
 

@@ -1,7 +1,7 @@
 """reaper-cri: run pods on a node through its CRI socket.
 
 A small stand-in for crictl, which no distribution packages. Commands that take a MANIFEST read a
-Kubernetes Pod, for example kubernetes/pod-example.yaml.
+Kubernetes Pod, for example kubernetes/runtimeclass.yaml.
 """
 
 import argparse
