@@ -79,9 +79,8 @@ static int apply_upper_size(struct settings *s, const char *value, const char **
 
 static int apply_dns_mode(struct settings *s, const char *value, const char **ret_why)
 {
-	int r = value_parse_dns_mode(value, &s->dns_mode);
+	int r = value_parse_dns_mode(s, value, ret_why);
 
-	(void)ret_why;
 	if (r == 0)
 		s->origin[SETTING_DNS_MODE] =
 			(struct setting_origin) {.source = SETTING_ANNOTATION};

@@ -1,8 +1,8 @@
 /*
  * The settings that are in force for one pod or one command, each with its origin: built-in
  * default < /etc/reaper/reaper.conf < environment < annotation of the pod (which may only narrow).
- * One table (settings_keys) has every key: name, type, default, what is allowed, a sentence of help
- * and the moment it takes effect. A new key is one line there and one member here.
+ * One table (conf/settings_table.h) has every key: name, functions, default, what is allowed, a
+ * sentence of help and the moment it takes effect. A new key is one row there and one member here.
  *
  * Anything wrong in the file or the environment is an error for every pod of the node: a node
  * never starts pods with half a configuration.
@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "conf/reaper_conf.h"
+#include "conf/settings_table.h"
 
 /* Which writes share one upper layer. */
 enum overlay_isolation { OVERLAY_NODE, OVERLAY_NAMESPACE, OVERLAY_POD };
@@ -80,33 +81,9 @@ struct setting_path {
 	bool writable; /* ":rw"; needed for nothing but files: connect() works read-only */
 };
 
-enum setting_key {
-	SETTING_OVERLAY_BASE,
-	SETTING_OVERLAY_ISOLATION,
-	SETTING_OVERLAY_TRUST,
-	SETTING_UPPER_SIZE,
-	SETTING_UPPER_INODES,
-	SETTING_UPPER_BASE,
-	SETTING_UPPER_BOOT,
-	SETTING_RUN_PATHS,
-	SETTING_DNS_MODE,
-	SETTING_SUBMOUNTS,
-	SETTING_PASSTHROUGH,
-	SETTING_STALE,
-	SETTING_FILTER_ENABLED,
-	SETTING_FILTER_MODE,
-	SETTING_FILTER_PATHS,
-	SETTING_FILTER_ALLOWLIST,
-	SETTING_HOST_NAMESPACES,
-	SETTING_ANNOTATIONS,
-	SETTING_CONTAINERD_MERGE,
-	SETTING_LOG_LEVEL,
-	SETTING_EXIT_GRACE,
-	SETTING_HISTORY,
-	SETTING_HISTORY_FILE,
-	SETTING_HISTORY_SIZE,
-	_SETTING_MAX
-};
+#define X(KEY, ...) SETTING_##KEY,
+enum setting_key { SETTINGS(X) _SETTING_MAX };
+#undef X
 
 enum setting_source { SETTING_DEFAULT, SETTING_FILE, SETTING_ENVIRONMENT, SETTING_ANNOTATION };
 

@@ -39,7 +39,7 @@ int value_find_word(const char *const *words, const char *text)
 	return -EINVAL;
 }
 
-static int parse_isolation(struct settings *s, const char *text, const char **ret_why)
+int value_parse_isolation(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(isolation_words, text);
 
@@ -49,12 +49,12 @@ static int parse_isolation(struct settings *s, const char *text, const char **re
 	return word < 0 ? word : 0;
 }
 
-static int format_isolation(const struct settings *s, struct buf *b)
+int value_format_isolation(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, isolation_words[s->isolation]);
 }
 
-static int parse_trust(struct settings *s, const char *text, const char **ret_why)
+int value_parse_trust(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(trust_words, text);
 
@@ -64,12 +64,12 @@ static int parse_trust(struct settings *s, const char *text, const char **ret_wh
 	return word < 0 ? word : 0;
 }
 
-static int format_trust(const struct settings *s, struct buf *b)
+int value_format_trust(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, trust_words[s->trust]);
 }
 
-static int parse_merge(struct settings *s, const char *text, const char **ret_why)
+int value_parse_merge(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(merge_words, text);
 
@@ -79,44 +79,39 @@ static int parse_merge(struct settings *s, const char *text, const char **ret_wh
 	return word < 0 ? word : 0;
 }
 
-static int format_merge(const struct settings *s, struct buf *b)
+int value_format_merge(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, merge_words[s->containerd_merge]);
 }
 
-int value_parse_dns_mode(const char *text, enum dns_mode *ret_mode)
+int value_parse_dns_mode(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(dns_words, text);
 
+	(void)ret_why;
 	if (word < 0)
 		return word;
-	*ret_mode = str_eq(text, "host") ? DNS_HOST : DNS_KUBERNETES;
+	s->dns_mode = str_eq(text, "host") ? DNS_HOST : DNS_KUBERNETES;
 	return 0;
 }
 
-static int parse_dns_mode(struct settings *s, const char *text, const char **ret_why)
-{
-	(void)ret_why;
-	return value_parse_dns_mode(text, &s->dns_mode);
-}
-
-static int format_dns_mode(const struct settings *s, struct buf *b)
+int value_format_dns_mode(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, dns_words[s->dns_mode]);
 }
 
-static int parse_annotations(struct settings *s, const char *text, const char **ret_why)
+int value_parse_annotations(struct settings *s, const char *text, const char **ret_why)
 {
 	(void)ret_why;
 	return num_parse_bool(text, &s->annotations);
 }
 
-static int format_annotations(const struct settings *s, struct buf *b)
+int value_format_annotations(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, s->annotations ? "true" : "false");
 }
 
-static int parse_level(struct settings *s, const char *text, const char **ret_why)
+int value_parse_level(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(level_words, text);
 
@@ -126,12 +121,12 @@ static int parse_level(struct settings *s, const char *text, const char **ret_wh
 	return word < 0 ? word : 0;
 }
 
-static int format_level(const struct settings *s, struct buf *b)
+int value_format_level(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, level_words[s->log_level]);
 }
 
-static int parse_namespaces(struct settings *s, const char *text, const char **ret_why)
+int value_parse_namespaces(struct settings *s, const char *text, const char **ret_why)
 {
 	_cleanup_strv_ char **words = NULL;
 	unsigned set = 0;
@@ -154,7 +149,7 @@ static int parse_namespaces(struct settings *s, const char *text, const char **r
 	return 0;
 }
 
-static int format_namespaces(const struct settings *s, struct buf *b)
+int value_format_namespaces(const struct settings *s, struct buf *b)
 {
 	const char *sep = "";
 	int r = s->host_namespaces ? 0 : buf_append_str(b, "none");
@@ -170,7 +165,7 @@ static int format_namespaces(const struct settings *s, struct buf *b)
 
 /* ---- numbers ---- */
 
-static int parse_upper_size(struct settings *s, const char *text, const char **ret_why)
+int value_parse_upper_size(struct settings *s, const char *text, const char **ret_why)
 {
 	struct setting_size size = {.percent = 0};
 	size_t len = strlen(text);
@@ -196,14 +191,14 @@ static int parse_upper_size(struct settings *s, const char *text, const char **r
 	return 0;
 }
 
-static int format_upper_size(const struct settings *s, struct buf *b)
+int value_format_upper_size(const struct settings *s, struct buf *b)
 {
 	if (s->upper_size.percent)
 		return buf_printf(b, "%u%%", s->upper_size.percent);
 	return buf_printf(b, "%" PRIu64, s->upper_size.bytes);
 }
 
-static int parse_upper_inodes(struct settings *s, const char *text, const char **ret_why)
+int value_parse_upper_inodes(struct settings *s, const char *text, const char **ret_why)
 {
 	uint64_t v = 0;
 
@@ -214,7 +209,7 @@ static int parse_upper_inodes(struct settings *s, const char *text, const char *
 	return 0;
 }
 
-static int format_upper_inodes(const struct settings *s, struct buf *b)
+int value_format_upper_inodes(const struct settings *s, struct buf *b)
 {
 	if (s->upper_inodes == 0)
 		return buf_append_str(b, "auto");
@@ -246,13 +241,13 @@ int value_parse_time(const char *text, uint64_t *ret_ms)
 	return -EINVAL;
 }
 
-static int parse_exit_grace(struct settings *s, const char *text, const char **ret_why)
+int value_parse_exit_grace(struct settings *s, const char *text, const char **ret_why)
 {
 	(void)ret_why;
 	return value_parse_time(text, &s->exit_grace_ms);
 }
 
-static int format_exit_grace(const struct settings *s, struct buf *b)
+int value_format_exit_grace(const struct settings *s, struct buf *b)
 {
 	return buf_printf(b, "%" PRIu64 "%s", s->exit_grace_ms, s->exit_grace_ms ? "ms" : "");
 }
@@ -277,7 +272,7 @@ bool value_is_path(const char *path, unsigned levels)
 	return parts >= levels;
 }
 
-static int parse_upper_base(struct settings *s, const char *text, const char **ret_why)
+int value_parse_upper_base(struct settings *s, const char *text, const char **ret_why)
 {
 	char *copy = NULL;
 
@@ -294,12 +289,12 @@ static int parse_upper_base(struct settings *s, const char *text, const char **r
 	return 0;
 }
 
-static int format_upper_base(const struct settings *s, struct buf *b)
+int value_format_upper_base(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, s->upper_base ? s->upper_base : "none");
 }
 
-static int parse_upper_boot(struct settings *s, const char *text, const char **ret_why)
+int value_parse_upper_boot(struct settings *s, const char *text, const char **ret_why)
 {
 	int word = value_find_word(boot_words, text);
 
@@ -309,12 +304,12 @@ static int parse_upper_boot(struct settings *s, const char *text, const char **r
 	return word < 0 ? word : 0;
 }
 
-static int format_upper_boot(const struct settings *s, struct buf *b)
+int value_format_upper_boot(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, boot_words[s->upper_boot]);
 }
 
-static int parse_overlay_base(struct settings *s, const char *text, const char **ret_why)
+int value_parse_overlay_base(struct settings *s, const char *text, const char **ret_why)
 {
 	char *copy;
 
@@ -330,7 +325,7 @@ static int parse_overlay_base(struct settings *s, const char *text, const char *
 	return 0;
 }
 
-static int format_overlay_base(const struct settings *s, struct buf *b)
+int value_format_overlay_base(const struct settings *s, struct buf *b)
 {
 	return buf_append_str(b, s->overlay_base);
 }
@@ -378,7 +373,7 @@ static int split_run_paths(const char *text, char ***ret_words)
 	return 0;
 }
 
-static int parse_run_paths(struct settings *s, const char *text, const char **ret_why)
+int value_parse_run_paths(struct settings *s, const char *text, const char **ret_why)
 {
 	_cleanup_strv_ char **words = NULL;
 	struct setting_path *paths;
@@ -407,7 +402,7 @@ static int parse_run_paths(struct settings *s, const char *text, const char **re
 	return 0;
 }
 
-static int format_run_paths(const struct settings *s, struct buf *b)
+int value_format_run_paths(const struct settings *s, struct buf *b)
 {
 	int r = s->n_run_paths ? 0 : buf_append_str(b, "none");
 
@@ -416,30 +411,3 @@ static int format_run_paths(const struct settings *s, struct buf *b)
 			s->run_paths[i].writable ? ":rw" : "");
 	return r;
 }
-
-const struct value_type value_types[_SETTING_MAX] = {
-	[SETTING_OVERLAY_BASE] = {parse_overlay_base, format_overlay_base},
-	[SETTING_OVERLAY_ISOLATION] = {parse_isolation, format_isolation},
-	[SETTING_OVERLAY_TRUST] = {parse_trust, format_trust},
-	[SETTING_UPPER_SIZE] = {parse_upper_size, format_upper_size},
-	[SETTING_UPPER_INODES] = {parse_upper_inodes, format_upper_inodes},
-	[SETTING_UPPER_BASE] = {parse_upper_base, format_upper_base},
-	[SETTING_UPPER_BOOT] = {parse_upper_boot, format_upper_boot},
-	[SETTING_RUN_PATHS] = {parse_run_paths, format_run_paths},
-	[SETTING_DNS_MODE] = {parse_dns_mode, format_dns_mode},
-	[SETTING_ANNOTATIONS] = {parse_annotations, format_annotations},
-	[SETTING_SUBMOUNTS] = {value_parse_submounts, value_format_submounts},
-	[SETTING_PASSTHROUGH] = {value_parse_passthrough, value_format_passthrough},
-	[SETTING_STALE] = {value_parse_stale, value_format_stale},
-	[SETTING_FILTER_ENABLED] = {value_parse_filter_enabled, value_format_filter_enabled},
-	[SETTING_FILTER_MODE] = {value_parse_filter_mode, value_format_filter_mode},
-	[SETTING_FILTER_PATHS] = {value_parse_filter_paths, value_format_filter_paths},
-	[SETTING_FILTER_ALLOWLIST] = {value_parse_filter_allowlist, value_format_filter_allowlist},
-	[SETTING_HOST_NAMESPACES] = {parse_namespaces, format_namespaces},
-	[SETTING_CONTAINERD_MERGE] = {parse_merge, format_merge},
-	[SETTING_LOG_LEVEL] = {parse_level, format_level},
-	[SETTING_EXIT_GRACE] = {parse_exit_grace, format_exit_grace},
-	[SETTING_HISTORY] = {value_parse_history, value_format_history},
-	[SETTING_HISTORY_FILE] = {value_parse_history_file, value_format_history_file},
-	[SETTING_HISTORY_SIZE] = {value_parse_history_size, value_format_history_size},
-};
