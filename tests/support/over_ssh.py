@@ -13,7 +13,7 @@ def let_in(node, directory):
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / "key"])
     public = (directory / "key.pub").read_text()
     for home, user in (("/home/ops", "ops"), ("/root", "root")):
-        node.path(f"{home}/.ssh").mkdir(mode=0o700)
+        node.run("install", "-d", "-m", "700", f"{home}/.ssh")
         node.path(f"{home}/.ssh/authorized_keys").write_text(public)
         node.run("chown", "-R", f"{user}:", f"{home}/.ssh")
     node.run("systemctl", "start", "ssh")
