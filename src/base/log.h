@@ -1,7 +1,7 @@
 /*
  * The log: one line per message in the logfmt that containerd's own daemons and shims write, to one
  * descriptor (stderr, or containerd's log FIFO). Never blocks and never fails: a line that the
- * reader has no room for is dropped. Only shim/, runtime/, node/ and bin/ log.
+ * reader has no room for is dropped. Only shim/, runtime/, the rooms of reaperctl and bin/ log.
  */
 #pragma once
 

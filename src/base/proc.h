@@ -75,8 +75,8 @@ int proc_signal(const struct proc *p, int sig);
  */
 int proc_reap(struct proc *p, uint32_t *ret_status);
 
-/* Waits for the end of an own child. Only for short-lived programs (bin/, runtime/, node/); never
- * in the shim's loop. */
+/* Waits for the end of an own child. Only for short-lived programs (bin/, runtime/, reaperctl);
+ * never in the shim's loop. */
 int proc_wait(struct proc *p, uint32_t *ret_status);
 
 /* Closes the pidfd. */

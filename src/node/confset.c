@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/glob.h"
 #include "base/str.h"
-#include "node/child.h"
+#include "cli/child.h"
 #include "node/root.h"
 
 static void file_done(struct conf_file *f)

@@ -13,7 +13,7 @@
 #include "base/macro.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "node/child.h"
+#include "cli/child.h"
 #include "node/distro.h"
 #include "node/unit.h"
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
-#include "node/cli.h"
+#include "cli/cli.h"
 
 #define DAEMON_CONFIG_DEFAULT  "/etc/containerd/config.toml"
 #define DAEMON_ADDRESS_DEFAULT "/run/containerd/containerd.sock"

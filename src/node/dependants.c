@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "node/child.h"
+#include "cli/child.h"
 
 enum { ASK_TIMEOUT_S = 30, START_TIMEOUT_S = 90 };
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "node/daemon.h"
-#include "node/report.h"
+#include "cli/report.h"
 
 /* Those that are active now, in a new vector (NULL: none, or no service manager answers). */
 char **dependants_active(const struct daemon *d);

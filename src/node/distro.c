@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/str.h"
-#include "node/nodeadm.h"
 #include "node/root.h"
 
 #define RANCHER(name) "/var/lib/rancher/" name "/agent/etc/containerd/"

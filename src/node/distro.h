@@ -7,7 +7,10 @@
 #pragma once
 
 #include "node/daemon.h"
-#include "node/report.h"
+#include "cli/report.h"
+
+/* Where EKS' nodeadm takes NodeConfig documents from: merge/nodeadm.h. */
+#define NODEADM_DIR "/etc/eks/nodeadm.d"
 
 struct distro {
 	const char *name;

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "node/child.h"
+#include "cli/child.h"
 
 enum { TAR_BLOCK = 512, IMAGE_TAR_MAX = 1 << 20 };
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/err.h"
-#include "node/cli.h"
+#include "cli/cli.h"
 #include "node/daemon.h"
 
 #define IMAGE_NAME "reaper.local/host:1"

@@ -1,5 +1,4 @@
-reaper_room(node DEPS base conf policy store groups cgroup view confine toml)
-# administration, run by people and package scripts: what counts is its size (ci/check-footprint)
+reaper_room(node DEPS base cli toml)
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-	target_compile_options(room_node PRIVATE -Os)
+	target_compile_options(room_node PRIVATE -Os) # administration: what counts is its size
 endif()

@@ -1,7 +1,7 @@
 /* `reaperctl history`: what the flight recorder (recorder/recorder.h) has kept on this node. */
 #pragma once
 
-#include "node/cli.h"
+#include "cli/cli.h"
 
 /*
  * Prints the records of the file and of the older one, oldest first: those of --pod, --namespace,

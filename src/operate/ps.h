@@ -2,7 +2,7 @@
  */
 #pragma once
 
-#include "node/cli.h"
+#include "cli/cli.h"
 
 /* A table, or with --json one object with the list `containers`. --wide adds pid and id. */
 int ps_command(const struct cli_args *args);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "groups/containers.h"
-#include "node/cli.h"
+#include "cli/cli.h"
 #include "recorder/identity.h"
 
 struct running {

@@ -9,11 +9,9 @@
 #include "base/macro.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "node/child.h"
 #include "node/distro.h"
 #include "node/grpc.h"
 #include "node/image.h"
-#include "node/report.h"
 
 Test(node_daemon, reads_the_versions_of_every_vendor)
 {
@@ -107,35 +105,6 @@ Test(node_distro, knows_who_renders_the_file)
 	cr_expect_str_eq(distro_of(&d)->name, "microk8s");
 }
 
-Test(node_child, collects_both_streams_and_the_status)
-{
-	char *argv[] = {(char *)"sh", (char *)"-c",
-		(char *)"cat; echo problem >&2; printf 'x%.0s' $(seq 200000); exit 7", NULL};
-	struct child_spec spec = {
-		.path = "/bin/sh", .argv = argv, .input = "in\n", .input_len = 3, .timeout_s = 60};
-	_cleanup_(child_result_done) struct child_result r = CHILD_RESULT_INIT;
-	struct err err = ERR_INIT;
-
-	cr_assert_eq(child_run(&spec, &r, NULL), 0);
-	cr_expect_eq(r.status, 7);
-	cr_expect_eq(r.out.len, 200003);
-	cr_expect_str_eq(child_last_line(&r.err), "problem");
-	child_result_done(&r);
-	cr_expect_lt(child_must(&spec, &r, &err), 0);
-	cr_expect_not_null(strstr(err.text, "status 7: problem"), "%s", err.text);
-}
-
-Test(node_child, ends_a_program_that_takes_too_long)
-{
-	char *argv[] = {(char *)"sh", (char *)"-c", (char *)"exec sleep 1000", NULL};
-	struct child_spec spec = {.path = "/bin/sh", .argv = argv, .timeout_s = 1};
-	_cleanup_(child_result_done) struct child_result r = CHILD_RESULT_INIT;
-
-	cr_expect_eq(child_run(&spec, &r, NULL), -ETIMEDOUT);
-	spec.path = "/nonexistent";
-	cr_expect_eq(child_run(&spec, &r, NULL), -ENOENT);
-}
-
 Test(node_grpc, reads_protobuf_fields_and_refuses_cut_ones)
 {
 	static const char message[] = {
@@ -201,23 +170,4 @@ Test(node_image, is_the_same_everywhere_and_a_sound_tar)
 			hex, "e0152bab3f2678440b08703c7134176181f2b9e0dc2b5cfe38e6312f1477a3fc");
 	}
 #endif
-}
-
-Test(node_report, gives_every_reason_its_exit_status, .init = cr_redirect_stdout)
-{
-	static const struct {
-		enum reason reason;
-		int status;
-	} rows[] = {{REASON_OK, 0}, {REASON_CHANGE, 10}, {REASON_CHANGED, 0}, {REASON_E_SYNTAX, 3},
-		{REASON_E_UNDONE, 4}, {REASON_E_UNDO_FAILED, 5}, {REASON_E_LOCKED, 6},
-		{REASON_NO_CONTAINERD, 0}};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct report rep = REPORT_INIT;
-
-		cr_expect_eq(report_set(&rep, rows[i].reason, "m"), rows[i].status);
-		cr_expect_eq(report_print(&rep, true), rows[i].status);
-	}
-	for (int r = 0; r < _REASON_MAX; r++)
-		cr_expect_not(str_empty(report_code((enum reason)r)));
 }

@@ -1,0 +1,5 @@
+reaper_room(cli DEPS base)
+# reaperctl is administration, run by people and package scripts: what counts is its size (ci/check-footprint)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+	target_compile_options(room_cli PRIVATE -Os)
+endif()

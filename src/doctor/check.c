@@ -1,0 +1,240 @@
+#include "doctor/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "base/str.h"
+#include "merge/change.h"
+#include "merge/engine.h"
+
+static enum check_result check_containerd(
+	struct check_ctx *ctx, const struct check *check, struct err *why);
+
+#define REASONS_OF(name, ...) static const enum reason name[] = {__VA_ARGS__, _REASON_MAX}
+
+REASONS_OF(no_containerd, REASON_E_NO_CONTAINERD);
+REASONS_OF(not_readable, REASON_E_SYNTAX, REASON_E_IMPORTS, REASON_E_FILE, REASON_E_BROKEN_BLOCK);
+REASONS_OF(not_configured, REASON_E_NOT_CONFIGURED, REASON_E_NOT_EFFECTIVE, REASON_E_CONFLICT,
+	REASON_E_EDITED_BLOCK);
+REASONS_OF(no_shim, REASON_E_NO_SHIM);
+REASONS_OF(not_healthy, REASON_E_NOT_HEALTHY);
+REASONS_OF(not_loaded, REASON_E_NOT_LOADED);
+
+static const struct check checks[] = {
+	{"kernel-version", CHECK_NODE, check_kernel, "the kernel is 5.10 or newer",
+		"upgrade the kernel", NULL},
+	{"overlayfs", CHECK_NODE, check_overlayfs, "the kernel has overlayfs", "modprobe overlay",
+		NULL},
+	{"cgroups", CHECK_NODE, check_cgroups, "cgroups are mounted",
+		"mount -t cgroup2 none /sys/fs/cgroup", NULL},
+	{"landlock", CHECK_NODE, check_landlock,
+		"whether pods in the host's namespaces are kept from its processes and abstract "
+		"sockets is the kernel's matter",
+		"upgrade the kernel", NULL},
+	{"view-fresh", CHECK_NODE, check_view_fresh,
+		"no pod holds a file open that the host has replaced or deleted since",
+		"restart the pods that reaperctl overlay refresh names", NULL},
+	{"shim-version", CHECK_INSTALL, check_shim,
+		"containerd-shim-reaper-v2 runs and has this program's version",
+		"install the reaper package again", NULL},
+	{"runtime-version", CHECK_INSTALL, check_runtime,
+		"reaper-runtime runs and has this program's version",
+		"install the reaper package again", NULL},
+	{"shim-shadowed", CHECK_INSTALL, check_shadow,
+		"no other shim comes before the package's on containerd's PATH",
+		"remove that file, or the package", NULL},
+	{"settings", CHECK_INSTALL, check_settings, "/etc/reaper/reaper.conf can be used",
+		"correct the named setting", NULL},
+	{"trust", CHECK_INSTALL, check_trust,
+		"whether containers with more rights write where others read is the node's choice",
+		"set REAPER_OVERLAY_TRUST in /etc/reaper/reaper.conf", NULL},
+	{"filter", CHECK_INSTALL, check_filter,
+		"whether the host's secrets are hidden from pods is the node's choice",
+		"set REAPER_FILTER_ENABLED and REAPER_FILTER_MODE in /etc/reaper/reaper.conf",
+		NULL},
+	{"containerd-found", CHECK_CONFIG, check_containerd, "containerd is installed",
+		"install containerd, then: reaperctl containerd apply", no_containerd},
+	{"config-readable", CHECK_CONFIG, check_containerd,
+		"containerd's configuration can be read, and our block in it is whole",
+		"correct the file, then: reaperctl containerd plan", not_readable},
+	{"runtime-configured", CHECK_CONFIG, check_containerd,
+		"containerd's configuration has the runtime, and it means what it should",
+		"reaperctl containerd apply", not_configured},
+	/* whatever else is refused */
+	{"config-usable", CHECK_CONFIG, check_containerd,
+		"nothing in containerd's configuration stands in the runtime's way",
+		"reaperctl containerd plan", NULL},
+	{"shim-found", CHECK_DAEMON, check_containerd,
+		"the shim lies where containerd looks for it",
+		"install containerd-shim-reaper-v2 to /usr/bin", no_shim},
+	{"cri-healthy", CHECK_DAEMON, check_containerd, "containerd's CRI plugin answers",
+		"journalctl -u containerd -n 50", not_healthy},
+	{"runtime-loaded", CHECK_DAEMON, check_containerd, "the running containerd has the runtime",
+		"systemctl restart containerd", not_loaded},
+	{"task-start", CHECK_TASK, check_task_start, "a task starts",
+		"journalctl -u containerd -n 50", NULL},
+	{"task-cgroup", CHECK_TASK, check_task_cgroup, "it has a cgroup of its own",
+		"see that containerd may write to /sys/fs/cgroup", NULL},
+	{"task-overlay", CHECK_TASK, check_task_overlay, "it sees the host through an overlay",
+		"reaperctl overlay list", NULL},
+	{"task-write", CHECK_TASK, check_task_write, "what it writes stays off the host",
+		"delete the node's Reaper pods and report this", NULL},
+	{"task-exec", CHECK_TASK, check_task_exec, "a second process runs in it",
+		"journalctl -u containerd -n 50", NULL},
+	{"task-exit", CHECK_TASK, check_task_exit, "its exit code comes back",
+		"journalctl -u containerd -n 50", NULL},
+};
+
+const struct check *check_table(size_t *ret_n)
+{
+	*ret_n = ARRAY_LEN(checks);
+	return checks;
+}
+
+const char *check_class_name(enum check_class class)
+{
+	static const char *const names[] = {[CHECK_NODE] = "node",
+		[CHECK_INSTALL] = "install",
+		[CHECK_CONFIG] = "config",
+		[CHECK_DAEMON] = "daemon",
+		[CHECK_TASK] = "task"};
+
+	return names[class];
+}
+
+/* The row that a refusal is about; NULL if it is none of containerd's. */
+static const struct check *row_of(enum reason reason)
+{
+	const struct check *other = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		if (checks[i].probe != check_containerd)
+			continue;
+		if (!checks[i].reasons)
+			other = &checks[i];
+		for (const enum reason *r = checks[i].reasons; r && *r != _REASON_MAX; r++) {
+			if (*r == reason)
+				return &checks[i];
+		}
+	}
+	return other;
+}
+
+/* `containerd verify` judges once, up to the first thing that is wrong: that is one row, those
+ * before it are passed, and of those behind it nothing is known. */
+static enum check_result check_containerd(
+	struct check_ctx *ctx, const struct check *check, struct err *why)
+{
+	const struct check *wrong;
+
+	if (!ctx->judged)
+		(void)containerd_judge(ctx->args, &ctx->plan, &ctx->report);
+	ctx->judged = true;
+	if (!report_is_error(ctx->report.reason)) {
+		bool asked = check->class != CHECK_DAEMON ||
+			     change_is_live(ctx->args, &ctx->plan.daemon);
+
+		return asked && ctx->plan.daemon.program ? CHECK_PASSED : CHECK_SKIPPED;
+	}
+	wrong = row_of(ctx->report.reason);
+	if (check != wrong)
+		return check < wrong ? CHECK_PASSED : CHECK_SKIPPED;
+	(void)err_setf(why, ERR_PRECONDITION, EINVAL, "%s: %s", report_code(ctx->report.reason),
+		ctx->report.message);
+	return CHECK_FAILED;
+}
+
+const struct check *check_run(struct check_ctx *ctx, enum check_class first, enum check_class last,
+	struct check_finding *found)
+{
+	const struct check *wrong = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		struct check_finding one = {.result = CHECK_SKIPPED};
+
+		if (checks[i].class >= first && checks[i].class <= last)
+			one.result = checks[i].probe(ctx, &checks[i], &one.why);
+		if (one.result == CHECK_FAILED && !wrong)
+			wrong = &checks[i];
+		if (found)
+			found[i] = one;
+	}
+	return wrong;
+}
+
+/* ---- reaperctl doctor ---- */
+
+static int print_text(const struct check_finding *found)
+{
+	static const char *const words[] = {
+		[CHECK_PASSED] = "ok", [CHECK_FAILED] = "FAILED", [CHECK_SKIPPED] = "-"};
+
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		(void)printf(
+			"%-8s %-20s %s\n", words[found[i].result], checks[i].id, checks[i].text);
+		if (found[i].result == CHECK_PASSED && found[i].why.text[0])
+			(void)printf("%-8s %-20s %s\n", "", "", found[i].why.text);
+		if (found[i].result == CHECK_FAILED)
+			(void)printf("%-8s %-20s %s\n%-8s %-20s next: %s\n", "", "",
+				found[i].why.text, "", "", checks[i].remedy);
+	}
+	return 0;
+}
+
+static int put_finding(
+	struct json_object *list, const struct check *c, const struct check_finding *f)
+{
+	static const char *const words[] = {
+		[CHECK_PASSED] = "passed", [CHECK_FAILED] = "failed", [CHECK_SKIPPED] = "skipped"};
+	bool failed = f->result == CHECK_FAILED;
+	bool told = failed || (f->result == CHECK_PASSED && f->why.text[0]);
+	struct json_object *o = json_new_object();
+
+	if (json_put_str(o, "class", check_class_name(c->class)) < 0 ||
+		json_put_str(o, "result", words[f->result]) < 0 ||
+		json_put_str(o, "text", c->text) < 0 ||
+		json_put_str(o, "why", told ? f->why.text : NULL) < 0 ||
+		json_put_str(o, "next", failed ? c->remedy : NULL) < 0) {
+		json_object_freep(&o);
+		return -ENOMEM;
+	}
+	return json_put_consume(list, c->id, o);
+}
+
+static int print_json(const struct check_finding *found, bool failed)
+{
+	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
+	struct json_object *list = json_new_object();
+	_cleanup_free_ char *text = NULL;
+	int bad = json_put_str(o, "result", failed ? "failed" : "passed");
+
+	for (size_t i = 0; i < ARRAY_LEN(checks) && bad == 0; i++)
+		bad = put_finding(list, &checks[i], &found[i]);
+	bad |= json_put_consume(o, "checks", list);
+	if (bad == 0)
+		bad = json_write(o, JSON_COMPACT, &text, NULL);
+	if (bad == 0)
+		(void)fputs(text, stdout);
+	return bad;
+}
+
+int doctor_command(const struct cli_args *args)
+{
+	struct check_ctx ctx = {.args = args, .plan = PLAN_INIT, .report = REPORT_INIT};
+	struct check_finding found[ARRAY_LEN(checks)] = {0};
+	const struct check *wrong = check_run(&ctx, 0, _CHECK_CLASS_MAX - 1, found);
+	int status = wrong ? CHECK_EXIT_FIRST + (int)wrong->class : 0;
+
+	check_task_done(&ctx);
+	plan_done(&ctx.plan);
+	report_done(&ctx.report);
+	if ((args->json ? print_json(found, status != 0) : print_text(found)) < 0) {
+		(void)fputs("reaperctl: doctor: out of memory\n", stderr);
+		return 1;
+	}
+	return status;
+}
