@@ -251,7 +251,8 @@ for arch in $archs; do
         "dist/$deb" "dist/$rpm" >"dist/$sbom"
     echo "$top/dist/$sbom"
 done
-if [ "$kind" = all ]; then
+# one that is there would keep install-reaper.sh from what is not in it
+if [ "$kind" = all ] || [ -e dist/SHA256SUMS ]; then
     (cd dist && find . -type f ! -name 'SHA256SUMS*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
     echo "$top/dist/SHA256SUMS"
 fi

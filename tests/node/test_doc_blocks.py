@@ -26,8 +26,8 @@ SAID = {
     ("docs/INSTALL.md", "ssh"): ["over-ssh"],
     ("docs/OPERATIONS.md", "installed"): ["no-such-program"],
     ("docs/POLICY.md", "installed"): ["example: allowed"],
-    ("docs/RUNTIME-CLI.md", "installed"): [],
-    ("kubernetes/README.md", "ssh"): ["passed"],
+    ("docs/RUNTIME-CLI.md", "installed"): ["/proc/self/exe -> "],
+    ("kubernetes/README.md", "ssh"): ["was imported", "runtime-loaded"],
 }
 
 

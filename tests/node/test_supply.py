@@ -55,6 +55,15 @@ def test_checksums():
     assert listed == there
 
 
+@pytest.mark.submission("yesterday's checksums beside today's package keep install-reaper.sh from it; seconds, nothing is built")
+def test_checksums_are_of_the_package_that_is_there():
+    sums = SOURCE / "dist/SHA256SUMS"
+    before = sums.read_text()
+    sums.write_text(f"{'0' * 64}  reaper_0_amd64.deb\n")
+    run([SOURCE / "ci/build-packages.sh", "deb"], timeout=900)
+    assert sums.read_text() == before
+
+
 @pytest.mark.full("builds all packages twice more")
 def test_the_same_sources_give_the_same_bytes(tmp_path):
     """Both formats, both architectures: at another path, as another user, in another time zone and
