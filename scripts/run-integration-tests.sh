@@ -85,7 +85,7 @@ check_defects() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci
 check_cases() { (tiers=$all_tiers filter='' && list_tests) >"$logs/list" && ci/check-cases "$logs/list"; }
 check_links() { ci/check-links; }
 check_blocks() { ci/check-blocks; }
-check_diagrams() { ci/build-diagrams --check; }
+check_diagrams() { ci/build-diagrams --check && ci/record-quickstart --check; }
 check_format() { find src tests/unit -name '*.[ch]' -print0 | xargs -0 -r "$python_bin/clang-format" --dry-run -Werror; }
 check_tidy() { [ -e "$logs/tidy-clean" ] || { cat "$logs/tidy.log"; false; }; }
 check_shell() {

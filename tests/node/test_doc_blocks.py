@@ -22,7 +22,7 @@ LATER = pytest.mark.full("minutes: builds, SSH, whole nodes")
 
 # what must have been said, beyond that no command failed
 SAID = {
-    ("README.md", "try"): ["PRETTY_NAME=", "not on the node", "A /etc/was-here", "slurmd: not found; searched", "refused", "Removed: the node"],
+    ("README.md", "try"): ["PRETTY_NAME=", "not on the node", "added    /etc/was-here", "slurmd: not found; searched", "refused", "Removed: the node"],
     ("docs/INSTALL.md", "ssh"): ["over-ssh"],
     ("docs/OPERATIONS.md", "installed"): ["no-such-program"],
     ("docs/POLICY.md", "installed"): ["example: allowed"],
