@@ -29,12 +29,33 @@ def test_an_installed_collection_finds_its_roles_and_plugins(tmp_path):
     inventory.write_text("[k8s_nodes]\nhere ansible_connection=local\n")
     for play in ("install", "verify", "upgrade", "rollback", "uninstall"):
         ansible("ansible-playbook", "-i", inventory, f"reaper.node.{play}", "--syntax-check", **where)
+    for module in ("containerd", "facts", "kubectl", "package", "remnants"):
+        assert f"reaper_{module}" in ansible("ansible-doc", f"reaper.node.reaper_{module}", **where).stdout
     # this machine is no node: the plugin and the role that say so are the collection's
     said = ansible("ansible-playbook", "-i", inventory, "reaper.node.verify", check=False,
                    **where, PATH="/usr/sbin:/usr/bin:/sbin:/bin")  # fmt: skip
     assert said.returncode != 0 and "reaper.node.verify : " in said.stdout
     if not shutil.which("reaperctl", path="/usr/sbin:/usr/bin"):
         assert "this node has no reaperctl" in said.stdout
+
+
+@pytest.mark.full("a minute of processor time, and an environment of its own; ci/check-ansible by itself is the same")
+def test_the_lint():
+    run([SOURCE / "ci/check-ansible"], timeout=1800)
+
+
+# the others want packages that no registry of ours has; symlinks are what the checkout's form is made of
+SANITY = """action-plugin-docs compile empty-init ignores line-endings no-assert no-get-exception no-illegal-filenames
+    no-smart-quotes replace-urlopen shebang use-argspec-type-path use-compat-six""".split()
+
+
+@pytest.mark.full("an environment of its own; half a minute")
+def test_the_sanity_tests_of_ansible(tmp_path):
+    lint = run([SOURCE / "ci/python-env.sh", SOURCE / "ci/requirements-lint.txt"], timeout=900).stdout.strip()
+    collection = tmp_path / "ansible_collections/reaper/node"
+    shutil.copytree(SOURCE / "ansible", collection, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    run([f"{lint}/ansible-test", "sanity", "--local", "--python", "%d.%d" % sys.version_info[:2], *(f"--test={name}" for name in SANITY)],
+        cwd=collection, timeout=600, env={**os.environ, "PATH": f"{lint}:{os.environ['PATH']}", "HOME": str(tmp_path)})  # fmt: skip
 
 
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.stem)
