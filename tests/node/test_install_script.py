@@ -1,12 +1,17 @@
 """scripts/install-reaper.sh: what it says before, what it says afterwards, and what it takes a package from."""
 
 import json
+import os
 import shutil
+import sys
+import tarfile
 
 import pytest
 
-from installed import CONFIG, assert_does_not_serve, assert_serves, file_state, package
+from fleet import differences, files
+from installed import CONFIG, add_pod_network, assert_does_not_serve, assert_serves, file_state, package
 from machine import SOURCE, run
+from pods import Pods
 
 pytestmark = pytest.mark.submission("a dry run that is not what the run does is worse than none; half a minute")
 
@@ -20,6 +25,19 @@ def call(node, report, *arguments, check=True):
     return (json.loads(made[-1].read_text())["nodes"] if made else []), result
 
 
+def census(node):
+    """Every file (of /usr without its bytes), the units, and containerd's process."""
+    root = str(node.path("/")).rstrip("/")
+    usr = {}
+    for directory, _, names in os.walk(root + "/usr"):
+        for name in names:
+            status = os.lstat(f"{directory}/{name}")
+            usr[f"{directory}/{name}"] = status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns
+    units = node.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "--type=service,timer,socket").stdout
+    return {**files(node, "/etc", "/var"), **usr, "units": sorted(line.split(None, 1)[0] for line in units.splitlines()),
+            "pid": node.run("systemctl", "show", "--property=MainPID", "--value", "containerd").stdout}  # fmt: skip
+
+
 WHAT = ("before", "after", "strategy", "restarted", "pods_kept")
 
 
@@ -27,7 +45,9 @@ def test_a_dry_run_predicts_and_the_report_tells(stock, tmp_path):
     node = stock("bookworm")
     before = file_state(node.path(CONFIG))
     for arguments in (["--package", package()], ["--package", SOURCE / "dist", "--upgrade"], ["--rollback"], ["--uninstall"]):
+        counted = census(node)
         (dry,), said = call(node, tmp_path, *arguments, "--dry-run")
+        assert differences(counted, census(node)) == [], arguments
         state = file_state(node.path(CONFIG))
         (done,), _ = call(node, tmp_path, *arguments)
         assert {key: dry[key] for key in WHAT} == {key: done[key] for key in WHAT}, arguments
@@ -53,3 +73,77 @@ def test_a_package_with_a_wrong_checksum_is_not_installed(stock, tmp_path):
         _, result = call(node, tmp_path, "--package", dist, check=False)
         assert result.returncode != 0 and words in result.stderr, result.stderr
     assert not node.path("/usr/bin/reaperctl").exists()
+
+
+@pytest.mark.full("a tree of this checkout as a tar; half a minute")
+def test_the_airgap_tar_is_a_package(stock, tmp_path):
+    """As ci/make-airgap.sh lays it out: dist/ below a directory, with its list."""
+    node = stock("trixie")
+    tar = tmp_path / "reaper-airgap.tar"
+    with tarfile.open(tar, "w") as archive:
+        for name in (package().name, package("rpm").name, "SHA256SUMS"):
+            archive.add(SOURCE / "dist" / name, f"reaper-0.1.0/dist/{name}")
+    (done,), result = call(node, tmp_path, "--package", tar)
+    assert done["state"] == "ok" and f"package {tar}" in result.stderr
+    assert_serves(node)
+    call(node, tmp_path, "--uninstall")
+    broken = tmp_path / "broken.tar"
+    broken.write_bytes(tar.read_bytes()[:100000])
+    (done,), result = call(node, tmp_path, "--package", broken, check=False)
+    assert result.returncode != 0 and "broken.tar" in result.stderr.splitlines()[-1]
+    assert not node.path("/usr/bin/reaperctl").exists()
+
+
+@pytest.mark.full("a pod on a node of its own; half a minute")
+def test_a_rollback_names_the_pods_that_are_in_its_way(stock, tmp_path):
+    node = stock("bookworm")
+    add_pod_network(node)
+    call(node, tmp_path, "--package", package())
+    state = file_state(node.path(CONFIG))
+    pods = Pods(node)
+    try:
+        pod = pods.sandbox()
+        container = pod.start("/bin/sleep", "1000")
+        name = "{namespace}/{name}".format(**pod.config["metadata"])
+        for arguments in (["--rollback", "--dry-run"], ["--rollback"], ["--uninstall"]):
+            (done,), result = call(node, tmp_path, *arguments, check=False)
+            assert result.returncode != 0 and name in result.stderr.splitlines()[-1], result.stderr
+            assert done["state"] == "failed" and file_state(node.path(CONFIG)) == state
+        assert pod.state(container) == "CONTAINER_RUNNING"
+    finally:
+        pods.close()
+    call(node, tmp_path, "--rollback")
+    assert_does_not_serve(node)
+
+
+POLICIES = {
+    "reaper-v2 restricted": "RuntimeClass reaper-v2 is there, restricted: ",
+    "reaper-v2 production": "RuntimeClass reaper-v2 is there, production: ",
+    "reaper-v2 ": "RuntimeClass reaper-v2 is there, open: ",
+    "": "RuntimeClass reaper-v2 is not there; next: kubectl --context ours apply -f kubernetes/runtimeclass.yaml",
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["restricted", "production", "open", "none"])
+def test_the_last_line_tells_the_policy(tmp_path, policy):
+    """The cluster and the nodes are made up: what is tried is what is asked, and what is said of the answer."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    real = os.path.dirname(sys.executable)
+    programs = {
+        "ansible-playbook": f'[ "$1" != --version ] || exec {real}/ansible-playbook --version',
+        "kubectl": f"""case "$*" in
+'config get-contexts ours') ;;
+*' get nodes '*) echo 'n1 10.0.0.1' ;;
+*' get runtimeclass reaper-v2 '*) printf '%s' '{policy}' ;;
+*) exit 1 ;;
+esac""",
+    }
+    for name, text in programs.items():
+        (bin / name).write_text(f"#!/bin/sh\n{text}\n")
+        (bin / name).chmod(0o755)
+    inventory = tmp_path / "inventory.ini"
+    inventory.write_text("[k8s_nodes]\nn1\n")
+    command = [SOURCE / "scripts/install-reaper.sh", "--inventory", inventory, "--context", "ours", "--verify", "--report", tmp_path]
+    said = run(command, cwd="/", env={**os.environ, "PATH": f"{bin}:{real}:{os.environ['PATH']}"})
+    assert said.stderr.splitlines()[-1].startswith("install-reaper: " + POLICIES[policy])

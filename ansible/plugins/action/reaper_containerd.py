@@ -25,6 +25,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
 from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
+    JOBS,
     PODS,
     NodeAction,
     NodeError,
@@ -60,40 +61,28 @@ fi
 return "${rc:-0}"
 """
 
-# One at a time on a node. Answers that nobody took come first.
+# Answers that nobody took come first. A roll-out that has come here has no way back to remember.
 RUN_DETACHED = (
     PODS
+    + JOBS
     + r"""
 command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; return 127; }
 shift
-dir=/run/reaper-job
-mkdir -p "$dir" && chmod 0700 "$dir" || return
-flock -w 900 "$dir/lock" true || { echo "another run has been at work on this node for 15 minutes" >&2; return 6; }
-for left in "$dir"/*.status; do
+job_begin containerd || return
+for left in "$dir"/containerd-*.status; do
     [ -e "$left" ] || continue
     echo "=== earlier"
     cat "${left%.status}.answer"
     rm -f "${left%.status}".*
 done
 before=$(pods)
-job=$dir/$$
-# nothing of it is in the session of whoever logged in
-work='job=$1; shift; reaperctl "$@" --json >"$job.answer" 2>"$job.error"; echo $? >"$job.new"; mv -f "$job.new" "$job.status"'
-if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-    systemd-run --quiet --wait --collect "--unit=reaper-change-$$" "--setenv=PATH=$PATH" \
-        flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" >/dev/null 2>&1
-fi
-if [ ! -e "$job.status" ]; then
-    setsid flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" &
-    wait "$!"
-fi
-rc=$(cat "$job.status" 2>/dev/null) || { echo "reaperctl ended without an answer" >&2; rc=5; }
+job_run reaperctl "$@" --json
+rc=$?
 echo "=== answer"
 cat "$job.answer"
 cat "$job.error" >&2
-# whoever waits for the lock has it open; reaperctl has one of its own
-rm -f "$job".* "$dir/lock"
-rmdir "$dir" 2>/dev/null
+job_end
+case $2:$rc in apply:0 | apply:10) rm -f /var/lib/reaper/packages/began /var/lib/reaper/packages/back ;; esac
 echo
 echo "=== pods $before $(pods)"
 return "$rc"
@@ -101,11 +90,12 @@ return "$rc"
 )
 
 # reaperctl of the package to come, from a tmpfs that only this one process sees: nothing of it is
-# on the node's disk, and nothing is left, whatever happens.
+# on the node's disk, and nothing is left, whatever happens; nor when nobody waits any more.
 RUN_FROM_PACKAGE = r"""
 export REAPER_PACKAGE=$1 REAPER_RUN=$2
 shift 2
-exec unshare --mount --propagation private sh -c '
+trap 'rm -rf -- "${REAPER_PACKAGE%/*}"' EXIT
+unshare --mount --propagation private sh -c '
     mount -t tmpfs -o mode=0700 reaper "${REAPER_PACKAGE%/*}/mnt" && cd "${REAPER_PACKAGE%/*}/mnt" || exit 1
     case $REAPER_PACKAGE in
     *.deb) dpkg-deb --fsys-tarfile "$REAPER_PACKAGE" | tar -xf - ./usr/bin ;;
@@ -187,6 +177,9 @@ class ActionModule(NodeAction):
             or last_lines(err)
             or "reaperctl gave no answer (exit %d): %s" % (rc, last_lines(out))
         )
+        if answer.get("reason") == "E_IN_USE":
+            result["pods"] = self.pods()
+            result["msg"] += ": %s" % (", ".join(result["pods"]) or "reaperctl ps lists them")
         # said in any case, since Ansible takes every rc but 0 for a failure
         result["failed"] = rc not in (0, 10) or not answer
         if result["failed"]:
@@ -195,6 +188,12 @@ class ActionModule(NodeAction):
             if answer.get("next"):
                 result["msg"] += " (next: %s)" % answer["next"]
         return result
+
+    def pods(self):
+        """The pods of the runtime on the node, as namespace/name."""
+        _rc, out, _err = self.script("reaperctl ps --json")
+        rows = parse(out).get("containers", [])
+        return sorted({"%s/%s" % (row.get("namespace") or "-", row.get("pod")) for row in rows if row.get("pod")})
 
 
 def failed_check(answer):

@@ -32,7 +32,8 @@ if ! command -v dpkg >/dev/null && command -v rpm >/dev/null; then
         echo "reaper_version=$(first rpm -q --qf '%{VERSION}-%{RELEASE}' reaper)"
     fi
 fi
-for kept in /var/lib/reaper/packages/previous.*; do [ ! -e "$kept" ] || echo "previous=$kept"; done
+for kept in /var/lib/reaper/packages/previous.* /var/lib/reaper/packages/back; do [ ! -e "$kept" ] || echo "previous=$kept"; done
+echo "began=$(first cat /var/lib/reaper/packages/began)"
 echo "hostname=$(first cat /proc/sys/kernel/hostname)"
 echo "pods=$(pods)"
 echo "reaperctl=$(command -v reaperctl)"
@@ -48,7 +49,7 @@ echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
 # so that a template never meets an undefined one
 NAMES = (
     "user kernel machine packages architecture reaper_status reaper_version reaperctl containerd "
-    "containerd_version init overlay free_usr_kib hostname pods previous"
+    "containerd_version init overlay free_usr_kib hostname pods previous began"
 ).split()
 
 
@@ -59,5 +60,8 @@ class ActionModule(NodeAction):
             key, _, value = line.partition("=")
             if key in facts:
                 facts[key] = value
+        # the version before this roll-out, which may go on where one that died has ended
+        now = facts["reaper_version"] if facts["reaper_status"] == "installed" else "none"
+        facts["before"] = facts.pop("began") or now
         facts["began"] = int(time.time())
         return {"changed": False, "ansible_facts": {"reaper_node": facts}}

@@ -45,12 +45,21 @@ sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1
 
 APT = r"""
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 REAPER_CONTAINERD_MERGE=no
+# a node that went down in the middle of our last run
+finish() {
+    case $(dpkg-query -W -f '${db:Status-Status}' reaper 2>/dev/null) in
+    '' | not-installed | config-files | installed) [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] || return 0 ;;
+    esac
+    dpkg --force-confdef --force-confold --configure --pending 2>&1
+}
 install() {
+    finish
     # apt reads the file as a user of its own where it can
     apt-get --yes --quiet --option DPkg::Lock::Timeout=120 --allow-downgrades --reinstall \
         --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold install "$1" 2>&1
 }
 remove() {
+    finish
     apt-get --yes --quiet --option DPkg::Lock::Timeout=120 "$1" reaper 2>&1
 }
 """
@@ -70,26 +79,54 @@ remove() {
 }
 """
 
-INSTALL = r"""
-echo "$3  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
-install "$1" || return
+# `began` says what was there before, until containerd has the runtime: a run that goes on for one that
+# died knows from it where the way back leads.
+BEGIN = r"""
 kept=/var/lib/reaper/packages
-mkdir -p "$kept" && chmod 0700 "$kept" && cp -f "$1" "$kept/new.$2" || return
+begin() { # WHAT THERE WAS
+    mkdir -p "$kept" && chmod 0700 "$kept" || return
+    [ -e "$kept/began" ] || { echo "$1" >"$kept/began.new" && mv -f "$kept/began.new" "$kept/began"; }
+}
+# nothing was installed: what begin() made goes
+never_mind() {
+    rm -f "$kept/began" "$kept/began.new"
+    rmdir "$kept" /var/lib/reaper 2>/dev/null
+    return 1
+}
+"""
+
+INSTALL = r"""
+trap 'rm -rf -- "${file%/*}"' EXIT
+file=$1
+echo "$3  $1" | sha256sum --check --quiet || { echo "the file was damaged on its way" >&2; return 1; }
+begin "$4" || { never_mind; return; }
+install "$1" || { [ -e /usr/bin/reaperctl ] || never_mind; return 1; }
+cp -f "$1" "$kept/new.$2" || return
 if [ -e "$kept/current.$2" ]; then mv -f "$kept/current.$2" "$kept/previous.$2"; fi
-mv -f "$kept/new.$2" "$kept/current.$2"
+mv -f "$kept/new.$2" "$kept/current.$2" && rm -f "$kept/back"
 """
 
 # The package before this one and this one change places, so that there is a way back from here, too.
+# `back` is the hash of the one that is wanted, until containerd has it: going on for a run that died
+# does not change places again.
 PREVIOUS = r"""
-kept=/var/lib/reaper/packages
-install "$kept/previous.$1" || return
-mv -f "$kept/current.$1" "$kept/new.$1" && mv -f "$kept/previous.$1" "$kept/current.$1" &&
-    mv -f "$kept/new.$1" "$kept/previous.$1"
+hash_of() { sha256sum 2>/dev/null <"$kept/$1" | cut -d ' ' -f 1; }
+if [ ! -e "$kept/back" ]; then
+    { hash_of "previous.$1" >"$kept/back.new" && mv -f "$kept/back.new" "$kept/back"; } || return
+fi
+if [ ! -e "$kept/current.$1" ] || [ "$(hash_of "current.$1")" != "$(cat "$kept/back")" ]; then
+    install "$kept/previous.$1" || return
+    if [ -e "$kept/current.$1" ]; then mv -f "$kept/current.$1" "$kept/new.$1" || return; fi
+    mv -f "$kept/previous.$1" "$kept/current.$1" || return
+fi
+if [ -e "$kept/new.$1" ]; then mv -f "$kept/new.$1" "$kept/previous.$1" || return; fi
+rm -f "$kept/began"
 """
 
 REMOVE = r"""
 export REAPER_FORCE_REMOVE="$2"
 remove "$1" || return
+rm -f /var/lib/reaper/packages/began /var/lib/reaper/packages/back
 rm -f /etc/apt/sources.list.d/reaper.sources /etc/apt/keyrings/reaper.asc /etc/yum.repos.d/reaper.repo \
     /etc/pki/rpm-gpg/RPM-GPG-KEY-reaper
 """
@@ -108,7 +145,10 @@ printf '[reaper]\nname=Reaper\nbaseurl=%s/dnf\nenabled=1\ngpgcheck=1\nrepo_gpgch
     > /etc/yum.repos.d/reaper.repo || return
 "$dnf" -y --disablerepo='*' --enablerepo=reaper makecache 2>&1 || return
 """
-FROM_REPOSITORY = 'install "$3"\n'
+FROM_REPOSITORY = r"""
+begin "$4" || { never_mind; return; }
+install "$3" || { [ -e /usr/bin/reaperctl ] || never_mind; return 1; }
+"""
 FORMATS = {"deb": (APT, APT_REPOSITORY, "reaper=%s"), "rpm": (DNF, DNF_REPOSITORY, "reaper-%s")}
 
 
@@ -149,7 +189,7 @@ class ActionModule(NodeAction):
         result["sha256"] = package.sha256
         result["package"] = package.path
         if result["changed"] and not self.check_mode:
-            self.install(package)
+            self.install(package, before)
         return result
 
     def outcome(self, before, after):
@@ -157,17 +197,19 @@ class ActionModule(NodeAction):
         result["diff"] = {"before": "reaper %s\n" % before, "after": "reaper %s\n" % after}
         return result
 
-    def install(self, package):
+    def install(self, package, before):
         directory, target = self.upload(package.path)
         try:
-            script = self.tools + INSTALL
-            self.must("the package could not be installed", script, target, package.format, package.sha256)
+            script = self.tools + BEGIN + INSTALL
+            self.must_as_job("the package could not be installed", script, target, package.format, package.sha256, before)
         finally:
             self.remove(directory)
 
     def previous(self, node):
         kept = "/var/lib/reaper/packages/previous." + node["format"]
         rc, out, _err = self.script(
+            # places may have been changed already
+            'if [ -e "${1%/*}/back" ] && [ ! -e "$1" ]; then set -- "${1%/*}/current.${1##*.}"; fi; '
             'test -e "$1" || return; case $1 in *.deb) dpkg-deb -f "$1" Version ;; '
             "*) rpm -qp --qf '%{VERSION}-%{RELEASE}' \"$1\" ;; esac", kept
         )
@@ -176,7 +218,7 @@ class ActionModule(NodeAction):
         result = self.outcome(node["version"], out.strip())
         result["changed"] = True
         if not self.check_mode:
-            self.must("the previous package could not be installed", self.tools + PREVIOUS, node["format"])
+            self.must_as_job("the previous package could not be installed", self.tools + BEGIN + PREVIOUS, node["format"])
         return result
 
     def from_repository(self, args, node, set_up, wish):
@@ -193,8 +235,8 @@ class ActionModule(NodeAction):
         what = wish % args["version"] if args["version"] else "reaper"
         directory, target = self.upload(source["key"])
         try:
-            script = self.tools + set_up + FROM_REPOSITORY
-            self.must("the repository cannot be used", script, source["url"].rstrip("/"), target, what)
+            script = self.tools + BEGIN + set_up + FROM_REPOSITORY
+            self.must_as_job("the repository cannot be used", script, source["url"].rstrip("/"), target, what, before)
         finally:
             self.remove(directory)
         return self.outcome(before, self.probe()[3])
@@ -211,5 +253,5 @@ class ActionModule(NodeAction):
             if not self.check_mode:
                 verb = "purge" if purge else "remove"
                 script = self.tools + REMOVE
-                self.must("the package could not be removed", script, verb, int(force))
+                self.must_as_job("the package could not be removed", script, verb, int(force))
         return result

@@ -12,10 +12,13 @@ import shlex
 from ansible.plugins.action import ActionBase
 
 # A directory that only the login user can enter, on a file system that is no disk if there is one.
+# What a control machine that died in the middle of a transfer has left there goes after an hour.
 MAKE_DIR = """
 umask 077
 for parent in /run "${XDG_RUNTIME_DIR:-/run}" /dev/shm "${TMPDIR:-/tmp}" /var/tmp; do
-    mktemp -d "$parent/reaper-XXXXXXXX" 2>/dev/null && return 0
+    find "$parent" -maxdepth 1 -type d -user "$(id -u)" -name 'reaper-put-????????' -mmin +60 \
+        -exec rm -rf -- {} + 2>/dev/null
+    mktemp -d "$parent/reaper-put-XXXXXXXX" 2>/dev/null && return 0
 done
 echo "no writable directory in /run, /dev/shm, /tmp or /var/tmp" >&2
 return 1
@@ -32,6 +35,59 @@ pods() {
     echo "$n"
 }
 """
+
+# What changes a node is one process there that does not hang on the connection: it goes on to its
+# end when that is lost, and a node does one at a time.
+#   job_begin KIND   waits for its turn; leaves $dir, where jobs are, and $job, this one's files
+#   job_run COMMAND… leaves $job.answer and $job.error, and returns the command's exit status
+JOBS = r"""
+job_begin() {
+    dir=/run/reaper-job
+    mkdir -p "$dir" && chmod 0700 "$dir" || return
+    flock -w 900 "$dir/lock" true || { echo "another run has been at work on this node for 15 minutes" >&2; return 6; }
+    job=$dir/$1-$$
+    # of a package nobody has to know: the node itself shows what became of it
+    rm -f "$dir"/package-*
+}
+job_run() {
+    # nothing of it is in the session of whoever logged in
+    work='job=$1; shift; "$@" >"$job.answer" 2>"$job.error"; echo $? >"$job.new"; mv -f "$job.new" "$job.status"'
+    if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+        systemd-run --quiet --wait --collect "--unit=reaper-change-$$" "--setenv=PATH=$PATH" --setenv=LC_ALL=C \
+            flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" >/dev/null 2>&1
+    fi
+    if [ ! -e "$job.status" ]; then
+        setsid flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" &
+        wait "$!"
+    fi
+    if [ ! -e "$job.status" ]; then
+        echo "$1 ended without an answer" >&2
+        return 5
+    fi
+    return "$(cat "$job.status")"
+}
+job_end() {
+    # whoever waits for the lock has it open
+    rm -f "$job".* "$dir/lock"
+    rmdir "$dir" 2>/dev/null
+}
+"""
+
+# The same for a whole script. It is a file, for systemd has a meaning of its own for $ in a command.
+RUN_AS_JOB = (
+    JOBS
+    + r"""
+job_begin package || return
+printf '%s\n' "$1" >"$job.script" || return
+shift
+job_run sh "$job.script" "$@"
+rc=$?
+cat "$job.answer"
+cat "$job.error" >&2
+job_end
+return "$rc"
+"""
+)
 
 
 class NodeError(Exception):
@@ -86,6 +142,10 @@ class NodeAction(ActionBase):
         if rc != 0:
             raise NodeError("%s: %s" % (what, reason(err or out) or "exit %d" % rc))
         return out
+
+    def must_as_job(self, what, text, *args):
+        """The same for a script that changes the node, and goes on there if the connection is lost."""
+        return self.must(what, RUN_AS_JOB, 'main() {\n%s\n}\nmain "$@"' % text, *args)
 
     def upload(self, path):
         """Puts a file into a directory of its own on the node; returns (directory, file)."""
