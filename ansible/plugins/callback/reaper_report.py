@@ -90,13 +90,17 @@ class CallbackModule(CallbackBase):
         self.ours = False
 
     def v2_playbook_on_play_start(self, play):
+        if not play.hosts or "{{" in str(play.hosts):
+            return  # Ansible says "all" of a play that has none
         manager = play.get_variable_manager()
         variables = manager.get_vars(play=play, include_hostvars=False)
         every = variables.get("ansible_play_hosts_all") or []
         batch = variables.get("ansible_play_batch") or every
-        if not any(name in self.rollout.nodes for name in every):
-            self.estimate(play, every)
         self.rollout.expect(every)
+        if all(task.action.endswith("group_by") for block in play.tasks for task in block.block):
+            return  # nodes are sorted, and nothing is done to them
+        if not any(self.rollout.node(name)["batch"] is not None for name in every):
+            self.estimate(play, every)
         self.rollout.next_batch(batch)
 
     def estimate(self, play, names):
@@ -108,13 +112,15 @@ class CallbackModule(CallbackBase):
         self.sizes = reaper_rollout.batches_of(len(names), [s for s in serial if s])
         seconds = reaper_rollout.estimate(self.sizes, forks, reaper_rollout.GUESS)
         self.say(
-            "estimate: %d nodes in %d batches, %d at a time: about %s, if a node takes %d s"
-            % (len(names), len(self.sizes), forks, reaper_rollout.duration(seconds), reaper_rollout.GUESS)
+            "estimate: %d nodes in %d %s, %d at a time: about %s, if a node takes %d s"
+            % (len(names), len(self.sizes), "batch" if len(self.sizes) == 1 else "batches", forks, reaper_rollout.duration(seconds), reaper_rollout.GUESS)
         )
 
     # --- the tasks ------------------------------------------------------------------------------
 
     def v2_runner_on_start(self, host, task):
+        if task.action.endswith("group_by"):
+            return  # that a node was sorted is nothing that was done to it
         self.rollout.begin(host.get_name(), phase(task), self.now())
 
     def v2_runner_on_ok(self, result):

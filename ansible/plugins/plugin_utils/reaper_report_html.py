@@ -23,7 +23,7 @@ TITLES = {
     "uninstall": "Uninstall",
 }
 
-# the colours of both themes; tests/node/test_report.py computes their contrast
+# the colours of both themes; tests/node/test_rollout_report.py computes their contrast
 LIGHT = {
     "ground": "#ffffff",
     "panel": "#f4f5f7",
@@ -127,7 +127,7 @@ pre ins{color:var(--good);text-decoration:none}pre del{color:var(--bad);text-dec
 @media (max-width:40rem){
 .time{grid-template-columns:1fr;gap:0}.time .bar{margin-bottom:.35rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-table,tbody,tr,td,tbody th{display:block;width:100%}
+table,caption,tbody,tr,td,tbody th{display:block;width:100%}
 tr{border-bottom:1px solid var(--line);padding:.5rem 0}
 td,tbody th,td.n{border:0;padding:.05rem 0;text-align:left}
 td[data-h]::before{content:attr(data-h) ": ";color:var(--soft)}
@@ -323,7 +323,7 @@ def changes(report):
             groups.setdefault(node["diff"], []).append(node["node"])
     if not groups:
         return ""
-    parts = ['<h2 id="changes">Changes of containerd’s configuration</h2>']
+    parts = ['<h2 id="changes">Changes of containerd&rsquo;s configuration</h2>']
     for diff, names in groups.items():
         head = names[0] if len(names) == 1 else "%d nodes: %s" % (len(names), ", ".join(names[:6]))
         if len(names) > 6:
