@@ -1,7 +1,11 @@
 """The playbooks and the scripts around them, on nodes that look like kind's."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -59,6 +63,73 @@ def test_install_twice_verify_and_roll_back(stock, suite):
     assert [r["changed"] for r in recap(again)] == [0]
     failed = script("install-reaper.sh", "--kind", node.cluster, "--verify", check=False)
     assert failed.returncode != 0
+
+
+@pytest.mark.full("the same roles on the other half of all nodes; a minute")
+def test_an_rpm_node(stock):
+    node = stock("rpm")
+    before = file_state(node.path(CONFIG))
+    what = ["install-reaper.sh", "--kind", node.cluster, "--package", package("rpm")]
+    dry = script(*what, "--dry-run")
+    assert HANDLER in dry.stdout and file_state(node.path(CONFIG)) == before
+    assert recap(script(*what))[0]["changed"] > 0
+    assert_serves(node)
+    assert [r["changed"] for r in recap(script(*what))] == [0]
+    assert [r["failed"] for r in recap(script("install-reaper.sh", "--kind", node.cluster, "--verify"))] == [0]
+    wrong = script("install-reaper.sh", "--kind", node.cluster, "--package", package(), check=False)
+    assert wrong.returncode != 0 and "and this node takes .rpm" in wrong.stderr.splitlines()[-1]
+    script("install-reaper.sh", "--kind", node.cluster, "--rollback")
+    assert file_state(node.path(CONFIG)) == before
+    assert_does_not_serve(node)
+    assert node.run("rpm", "-q", "reaper", check=False).returncode != 0
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """This checkout's packages as signed repositories; test_repositories.py tries these by themselves."""
+    top = tmp_path_factory.mktemp("published")
+    (top / "key").mkdir(mode=0o700)
+    (top / "packages").mkdir()
+    for kind in ("deb", "rpm"):
+        shutil.copy(package(kind), top / "packages")
+    run(["gpg", "--homedir", top / "key", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key",
+         "Tests <tests@reaper.invalid>", "rsa3072", "sign", "never"])  # fmt: skip
+    try:
+        run([SOURCE / "ci/make-repo.sh", "--packages", top / "packages", "--out", top / "out", "--key", "tests@reaper.invalid",
+             "--gnupg-home", top / "key", "--url", "file:///srv/repository"], timeout=300)  # fmt: skip
+    finally:
+        run(["gpgconf", "--homedir", top / "key", "--kill", "all"])
+    return top / "out"
+
+
+@pytest.mark.full("a signed repository and its own installation on each kind of node; a minute")
+@pytest.mark.parametrize("suite", ["bookworm", "rpm"])
+def test_from_a_repository(stock, published, tmp_path, suite):
+    node = stock(suite)
+    before = file_state(node.path(CONFIG))
+    shutil.copytree(published, node.path("/srv/repository"))
+    node.run("chmod", "-R", "a+rX", "/srv/repository")
+    if suite == "rpm":
+        # a distribution would say it
+        node.path("/etc/dnf/vars").mkdir(parents=True, exist_ok=True)
+        node.path("/etc/dnf/vars/releasever").write_text("1\n")
+    inventory = tmp_path / "inventory.ini"
+    inventory.write_text(f"[k8s_nodes]\n{node.name} ansible_connection=community.docker.docker ansible_user=root\n")
+
+    def play(name, key=published / "reaper.asc", check=True):
+        source = json.dumps({"reaper_repository": {"url": "file:///srv/repository", "key": str(key)}})
+        return run([f"{os.path.dirname(sys.executable)}/ansible-playbook", "-i", inventory, "-e", source,
+                    SOURCE / f"ansible/{name}-reaper.yml"], check=check, timeout=300, cwd="/")  # fmt: skip
+
+    without = play("install", tmp_path / "none.asc", check=False)
+    assert without.returncode != 0 and "a repository without one is not used" in without.stdout
+    assert recap(play("install"))[0]["changed"] > 0
+    assert_serves(node)
+    assert recap(play("install"))[0]["changed"] == 0
+    play("uninstall")
+    assert file_state(node.path(CONFIG)) == before
+    for left in ("/etc/apt/sources.list.d/reaper.sources", "/etc/apt/keyrings/reaper.asc", "/etc/yum.repos.d/reaper.repo"):
+        assert not node.path(left).exists()
 
 
 def test_verify_names_the_check_that_failed(stock):
