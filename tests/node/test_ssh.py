@@ -108,7 +108,7 @@ def test_ping_with_each_inventory(reached, tmp_path):
     ansible = [f"{os.path.dirname(sys.executable)}/ansible", "k8s_nodes", "--forks", "2"]
     raw = run([*ansible, "-i", inventory, "-m", "raw", "-a", "true"], env=environment, cwd="/")
     assert "over-ssh | CHANGED | rc=0" in raw.stdout
-    node.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "python3-minimal", timeout=600)
+    node.run("apt-get", "-q", "-y", "install", "--no-install-recommends", "python3", timeout=600)
     for path in ("inventory.ini.example", "inventories/bastion.ini", "inventories/architectures.ini"):
         said = run([*ansible, "-i", SOURCE / "ansible" / path, "-m", "ping"], env=environment, cwd="/", timeout=600)
         assert said.stdout.count('"ping": "pong"') >= 3, (path, said.stdout)

@@ -111,7 +111,7 @@ class Gate:
                 return False
             return True
 
-        until(there, limit=120, what="containerd's start")
+        until(there, limit=600, what="containerd's start")
 
     def open(self):
         os.write(self.writer, b"go\n")
