@@ -130,6 +130,9 @@ EOF
 endpoint() { echo "unix://$(ci/node.sh root "$node")/run/containerd/containerd.sock"; }
 cri() { tests/support/reaper-cri --endpoint "$(endpoint)" "$@"; }
 
+# with the Ansible of the environment that reaper-cri needs, too: one to be made less
+install_reaper() { PATH="$(ci/python-env.sh):$PATH" scripts/install-reaper.sh --kind "$cluster"; }
+
 run_example() { cri run-pod kubernetes/runtimeclass.yaml >"$state/output"; }
 
 run_shell() {
@@ -192,7 +195,7 @@ ci/engine.sh --check || touch "$state/engine"
 step "container engine" ci/engine.sh
 step "packages of Reaper" ci/build-packages.sh deb
 step "node ($suite, containerd from Debian)" make_node
-step "Reaper on the node, by ansible/install-reaper.yml" scripts/install-reaper.sh --kind "$cluster"
+step "Reaper on the node, by ansible/install-reaper.yml" install_reaper
 step "pod reaper-example" run_example
 step "pod reaper-shell" run_shell
 

@@ -6,6 +6,7 @@ import pytest
 
 import doc_blocks
 from machine import SOURCE, run
+from waiting import until
 
 SAID = {
     "README.md": ["Hello from Reaper runtime!"],
@@ -42,7 +43,9 @@ def test_with_kubectl(cluster, blocks):
         cluster.kubectl("delete", "namespace", "reaper-doc-team")
         cluster.kubectl("delete", "--ignore-not-found", "-k", SOURCE / "kubernetes/overlays/production")
         cluster.kubectl("delete", "--ignore-not-found", *MADE[:2])
-        cluster.kubectl("apply", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml")
+        # a policy is in force for a moment longer than it is there
+        until(lambda: cluster.kubectl("apply", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml", check=False).returncode == 0,
+              what="the open class")  # fmt: skip
 
 
 @pytest.mark.full("makes and deletes a cluster of its own; ten minutes")
