@@ -44,6 +44,7 @@ enum {
 	OPT_FAILED = 1 << 25,
 	OPT_WIDE = 1 << 26,
 	OPT_FILE = 1 << 27,
+	OPT_FOLLOW = 1 << 29,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -91,7 +92,7 @@ static const struct cli_option options[] = {
 	{OPT_GROUP, "--group", "NAME", CLI_STRING, offsetof(struct cli_args, group),
 		"the group, as `overlay list` names it (default: node)"},
 	{OPT_OUTPUT, "--output", "FILE", CLI_PATH, offsetof(struct cli_args, output),
-		"a new file that is written (default: standard output)"},
+		"the file that is written (default: standard output)"},
 	{OPT_FILE, "--file", "FILE", CLI_STRING, offsetof(struct cli_args, file),
 		"what is read (default: standard input)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
@@ -109,6 +110,10 @@ static const struct cli_option options[] = {
 		"refusals, and ends with another status than 0"},
 	{OPT_WIDE, "--wide", NULL, CLI_FLAG, offsetof(struct cli_args, wide),
 		"also the pid and the id"},
+	{OPT_WIDE, "-o", "table|wide|json", CLI_CHOICE, offsetof(struct cli_args, format),
+		"the same as --wide and --json, as kubectl spells it"},
+	{OPT_FOLLOW, "--follow", NULL, CLI_FLAG, offsetof(struct cli_args, follow),
+		"go on with each record as it is written"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -202,7 +207,7 @@ static const struct cli_command commands[] = {
 		.operand = "ID|POD"},
 	{NULL, "history",
 		OPT_POD | OPT_POD_NAMESPACE | OPT_SINCE | OPT_UNTIL | OPT_UID | OPT_FAILED |
-			OPT_JSON,
+			OPT_FOLLOW | OPT_JSON,
 		history_command, "Tells what was started, refused, run and ended on this node",
 		"With --json each record is one line. REAPER_HISTORY in /etc/reaper/reaper.conf "
 		"says how\nmuch is kept; the same records are in the journal: journalctl -t "

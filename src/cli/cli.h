@@ -27,9 +27,10 @@ struct cli_args {
 	const char *operand; /* the word that is no option: struct cli_command.operand */
 	const char *pod, *pod_namespace; /* Kubernetes' */
 	const char *since, *until, *uid; /* as given: history.h */
-	unsigned strategy;               /* enum strategy, in the order of the option's words */
+	unsigned strategy, format; /* enum strategy, cli_format: in the order of the option's words
+				    */
 	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, failed,
-		wide;
+		wide, follow;
 	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 
@@ -43,6 +44,9 @@ enum cli_kind {
 
 /* The words of --strategy. */
 enum strategy { STRATEGY_AUTO, STRATEGY_DROP_IN, STRATEGY_BLOCK };
+
+/* The words of -o. */
+enum cli_format { CLI_FORMAT_TABLE, CLI_FORMAT_WIDE, CLI_FORMAT_JSON };
 
 struct cli_option {
 	uint32_t bit; /* which commands take it: struct cli_command.options */

@@ -241,7 +241,10 @@ static void put_fish_option(
 		out, "complete -c %s -n '__fish_seen_subcommand_from %s", cli->program, c->name);
 	if (c->group)
 		(void)fprintf(out, "; and __fish_seen_subcommand_from %s", c->group);
-	(void)fprintf(out, "' -l %s", o->name + 2);
+	if (o->name[1] == '-')
+		(void)fprintf(out, "' -l %s", o->name + 2);
+	else
+		(void)fprintf(out, "' -s %s", o->name + 1);
 	if (o->kind == CLI_CHOICE) {
 		(void)fputs(" -x -a '", out);
 		put_choices(o->value, " ", out);

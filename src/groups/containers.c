@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/freeze.h"
@@ -41,7 +42,7 @@ static void read_link(int dir, const char *name, char *buf, size_t size)
 
 /* init waits at its gate until it is started: it still has the arguments that the runtime was
  * given. Its program tells less: the shim runs it from a mount that has no path. */
-static bool waits_at_gate(pid_t pid)
+bool containers_waits_at_gate(pid_t pid)
 {
 	static const char args[] = RUNTIME_NAME "\0init";
 	_cleanup_free_ char *path = NULL, *text = NULL;
@@ -68,7 +69,7 @@ static enum container_status status_of(const struct store_record *record)
 	if (record->exited || record->init_pid <= 0 ||
 		proc_open(record->init_pid, record->init_start_ticks, &init, NULL) < 0)
 		return CONTAINER_STOPPED;
-	if (waits_at_gate(record->init_pid))
+	if (containers_waits_at_gate(record->init_pid))
 		return CONTAINER_CREATED;
 	return stands_still(record) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 }
@@ -186,6 +187,19 @@ static int visit_descriptor(const char *path, void *arg, struct err *err)
 	return for_entries(target, visit_bundle, s, err);
 }
 
+static int add_shim(struct containers *c, const char *pid)
+{
+	pid_t *v = reallocarray(c->shims, c->n_shims + 1, sizeof(*v));
+	uint64_t number;
+
+	if (!v)
+		return -ENOMEM;
+	c->shims = v;
+	if (num_parse_u64(pid, INT32_MAX, &number) == 0)
+		c->shims[c->n_shims++] = (pid_t)number;
+	return 0;
+}
+
 static int visit_process(const char *path, void *arg, struct err *err)
 {
 	_cleanup_free_ char *exe = NULL, *fds = NULL;
@@ -200,6 +214,8 @@ static int visit_process(const char *path, void *arg, struct err *err)
 	s->is_run = str_eq(base_name(program), RUNTIME_NAME);
 	if (!s->is_run && !str_eq(base_name(program), SHIM_NAME))
 		return 0;
+	if (!s->is_run && add_shim(s->found, base_name(path)) < 0)
+		return err_sysf(err, ENOMEM, "list of containers");
 	return for_entries(fds, visit_descriptor, s, err);
 }
 
@@ -241,9 +257,9 @@ void containers_done(struct containers *c)
 		free(c->v[i].bundle);
 	}
 	free(c->v);
-	c->v = NULL;
-	c->n = 0;
-	c->warnings = strv_free(c->warnings);
+	free(c->shims);
+	(void)strv_free(c->warnings);
+	*c = (struct containers)CONTAINERS_INIT;
 }
 
 int containers_get(const struct containers *c, const char *id,

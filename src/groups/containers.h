@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <sys/types.h>
 #include "base/err.h"
 #include "store/record.h"
 
@@ -27,6 +29,8 @@ struct container_info {
 struct containers {
 	struct container_info *v; /* by namespace, then by id */
 	size_t n;
+	pid_t *shims; /* processes of the shims, the pods' sandboxes among them */
+	size_t n_shims;
 	char **warnings; /* bundles with a record that cannot be read, and why */
 };
 
@@ -42,6 +46,9 @@ struct containers {
  */
 int containers_find(const char *ns, struct containers *ret_containers, struct err *err);
 void containers_done(struct containers *c);
+
+/* Whether this first process of a container still waits to be started. */
+bool containers_waits_at_gate(pid_t pid);
 
 /* The one with this id. ERR_NOT_FOUND; ERR_INVALID when several namespaces have one. */
 int containers_get(const struct containers *c, const char *id,

@@ -53,6 +53,31 @@ const char *oci_annotation_get(const struct oci_annotations *annotations, const 
 	return json_pairs_get(annotations->v, annotations->n, key);
 }
 
+int oci_pod_names_copy(const struct oci_annotations *a, struct oci_pod_names *ret_names)
+{
+	struct oci_pod_names names = {.ns = NULL};
+
+	if (str_dup(&names.ns, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_NAMESPACE)) < 0 ||
+		str_dup(&names.pod, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_NAME)) < 0 ||
+		str_dup(&names.uid, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_UID)) < 0 ||
+		str_dup(&names.container, oci_annotation_get(a, OCI_ANNOTATION_CONTAINER_NAME)) <
+			0) {
+		oci_pod_names_done(&names);
+		return -ENOMEM;
+	}
+	*ret_names = names;
+	return 0;
+}
+
+void oci_pod_names_done(struct oci_pod_names *names)
+{
+	free(names->ns);
+	free(names->pod);
+	free(names->uid);
+	free(names->container);
+	*names = (struct oci_pod_names) {.ns = NULL};
+}
+
 enum oci_container_type oci_container_type(const struct oci_annotations *annotations)
 {
 	const char *type = oci_annotation_get(annotations, OCI_ANNOTATION_CONTAINER_TYPE);

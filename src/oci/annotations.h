@@ -32,6 +32,15 @@ void oci_annotations_done(struct oci_annotations *annotations);
 /* The value, or NULL. Borrowed. */
 const char *oci_annotation_get(const struct oci_annotations *annotations, const char *key);
 
+/* Whose container it is, as CRI says it; each NULL where it does not. */
+struct oci_pod_names {
+	char *ns, *pod, *uid, *container;
+};
+
+/* Copies of them; -ENOMEM, and nothing is held then. */
+int oci_pod_names_copy(const struct oci_annotations *annotations, struct oci_pod_names *ret_names);
+void oci_pod_names_done(struct oci_pod_names *names);
+
 /* An unknown container-type is OCI_TYPE_PLAIN, as in containerd's own shims. */
 enum oci_container_type oci_container_type(const struct oci_annotations *annotations);
 

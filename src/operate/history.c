@@ -2,13 +2,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -16,8 +14,10 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "conf/settings.h"
+#include "cli/text.h"
+#include "oci/annotations.h"
+#include "operate/history_file.h"
 #include "operate/running.h"
-#include "recorder/file.h"
 
 enum { SECONDS_TEXT = 19 /* "2026-11-29T05:40:00" */ };
 
@@ -65,7 +65,8 @@ struct query {
 
 /* What is shown of a record; NULL where it has none. */
 struct shown {
-	char *time, *event, *namespace, *pod, *container, *id, *error, *exec_id;
+	char *time, *event, *id, *error, *exec_id;
+	struct oci_pod_names names;
 	char **command;
 	bool has_uid, has_status, oom;
 	uint64_t uid, status;
@@ -75,9 +76,7 @@ static void shown_done(struct shown *s)
 {
 	free(s->time);
 	free(s->event);
-	free(s->namespace);
-	free(s->pod);
-	free(s->container);
+	oci_pod_names_done(&s->names);
 	free(s->id);
 	free(s->error);
 	free(s->exec_id);
@@ -91,9 +90,9 @@ static int read_record(const struct json_ref *o, struct shown *s)
 
 	if (json_get_str(o, "time", &s->time, NULL) <= 0 ||
 		json_get_str(o, "event", &s->event, NULL) <= 0 ||
-		json_get_str(o, "namespace", &s->namespace, NULL) < 0 ||
-		json_get_str(o, "pod", &s->pod, NULL) < 0 ||
-		json_get_str(o, "container", &s->container, NULL) < 0 ||
+		json_get_str(o, "namespace", &s->names.ns, NULL) < 0 ||
+		json_get_str(o, "pod", &s->names.pod, NULL) < 0 ||
+		json_get_str(o, "container", &s->names.container, NULL) < 0 ||
 		json_get_str(o, "id", &s->id, NULL) <= 0 ||
 		json_get_str(o, "error", &s->error, NULL) < 0 ||
 		json_get_str(o, "exec_id", &s->exec_id, NULL) < 0 ||
@@ -112,7 +111,7 @@ static bool is_wanted(const struct query *q, const struct shown *s)
 	const struct cli_args *a = q->args;
 	uint64_t uid;
 
-	if (!running_is_wanted(a, s->namespace, s->pod))
+	if (!running_is_wanted(a, &s->names))
 		return false;
 	if (a->uid && (num_parse_u64(a->uid, UINT32_MAX, &uid) < 0 || !s->has_uid || s->uid != uid))
 		return false;
@@ -123,11 +122,12 @@ static bool is_wanted(const struct query *q, const struct shown *s)
 	return !a->failed || s->error || (s->has_status && s->status != 0);
 }
 
-/* Text from a workload: what is no printable ASCII or UTF-8 does not reach a terminal. */
+/* Text from a workload: what is no printable text does not reach a terminal. */
 static void print_text(const char *text)
 {
-	for (; *text; text++)
-		(void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	_cleanup_free_ char *safe = text_escape(text);
+
+	(void)fputs(safe ? safe : "?", stdout);
 }
 
 static void print_what(const struct shown *s)
@@ -146,7 +146,8 @@ static void print_what(const struct shown *s)
 
 static void print_record(struct query *q, const struct shown *s)
 {
-	char pod[600], uid[16] = "-";
+	_cleanup_free_ char *name = running_name(&s->names, s->id);
+	char uid[16] = "-";
 
 	if (!q->titled)
 		(void)printf("%-20s %-9s %6s  %-32s %s\n", "TIME", "EVENT", "UID", "POD, CONTAINER",
@@ -154,18 +155,13 @@ static void print_record(struct query *q, const struct shown *s)
 	q->titled = true;
 	if (s->has_uid)
 		(void)snprintf(uid, sizeof(uid), "%" PRIu64, s->uid);
-	if (s->pod)
-		(void)snprintf(pod, sizeof(pod), "%.63s/%.253s%s%.253s",
-			s->namespace ? s->namespace : "", s->pod, s->container ? " " : "",
-			s->container ? s->container : "");
-	else
-		(void)snprintf(pod, sizeof(pod), "%.76s", s->id);
-	(void)printf("%.19sZ %-9s %6s  %-32s ", s->time, s->event, uid, pod);
+	(void)printf("%.19sZ %-9s %6s  %-32s ", s->time, s->event, uid, name ? name : "?");
 	print_what(s);
 }
 
-static void handle_line(struct query *q, const char *line, size_t len)
+static void handle_line(void *arg, const char *line, size_t len)
 {
+	struct query *q = arg;
 	_cleanup_(shown_done) struct shown s = {.time = NULL};
 	_cleanup_json_ struct json_ref root = {.value = NULL};
 
@@ -181,45 +177,27 @@ static void handle_line(struct query *q, const char *line, size_t len)
 		print_record(q, &s);
 }
 
-/* 1: there is such a file. */
-static int read_file(struct query *q, const char *path, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_fclose_ FILE *f = NULL;
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sysf(err, errno, "%s", path);
-	f = fdopen(fd, "re");
-	if (!f)
-		return err_sysf(err, errno, "%s", path);
-	(void)TAKE_FD(fd); /* the stream's */
-	while ((n = getline(&line, &size, f)) > 0)
-		handle_line(q, line, (size_t)n);
-	return ferror(f) ? err_sysf(err, EIO, "%s", path) : 1;
-}
-
 static int show(struct query *q, struct err *err)
 {
 	_cleanup_(settings_done) struct settings s = SETTINGS_INIT;
-	_cleanup_free_ char *old = NULL;
-	int before, r = settings_load(NULL, environ, NULL, 0, &s, err);
+	_cleanup_(history_reader_done) struct history_reader reader =
+		HISTORY_READER_INIT(NULL, handle_line, q);
+	int r = settings_load(NULL, environ, NULL, 0, &s, err);
 
 	if (r < 0)
 		return r;
 	if (!s.history_file)
 		return err_setf(err, ERR_PRECONDITION, ENOENT,
 			"REAPER_HISTORY_FILE is none: see journalctl -t reaper");
-	if (str_printf(&old, "%s" RECORDER_OLD_SUFFIX, s.history_file) < 0)
-		return err_sysf(err, ENOMEM, "history");
-	before = read_file(q, old, err);
-	r = before < 0 ? before : read_file(q, s.history_file, err);
-	if (r == 0 && before == 0 && !q->args->json)
+	reader.path = s.history_file;
+	if (q->args->follow)
+		return history_follow(&reader, err);
+	r = history_read(&reader, NULL, err);
+	history_read_rest(&reader);
+	if (r == 0 && !q->args->json)
 		(void)printf("no history: %s is not there%s\n", s.history_file,
 			s.history == HISTORY_NONE ? ", and REAPER_HISTORY is none" : "");
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int wrong_value(const char *option, const char *value, const char *allowed)

@@ -6,8 +6,9 @@
 /*
  * Prints the records of the file and of the older one, oldest first: those of --pod, --namespace,
  * --uid, --since, --until and --failed (refusals, and ends with a status that is not 0). With
- * --json the lines as they are. Lines that are no record (of a disk that was full) are counted on
- * standard error. Exit status 1 when the settings or a file cannot be read.
+ * --json the lines as they are. With --follow it goes on with each record as it is written. Lines
+ * that are no record (of a disk that was full) are counted on standard error. Exit status 1 when
+ * the settings or a file cannot be read.
  */
 int history_command(const struct cli_args *args);
 

@@ -43,8 +43,9 @@ static int put_container(struct json_object *list, const struct running *r)
 	char created[CLOCK_TEXT_SIZE];
 
 	clock_text(record->created.tv_sec, created);
-	if (json_put_str(o, "namespace", r->pod_namespace) < 0 ||
-		json_put_str(o, "pod", r->pod) < 0 || json_put_str(o, "container", r->name) < 0 ||
+	if (json_put_str(o, "namespace", r->names.ns) < 0 ||
+		json_put_str(o, "pod", r->names.pod) < 0 ||
+		json_put_str(o, "container", r->names.container) < 0 ||
 		json_put_str(o, "id", record->id) < 0 ||
 		json_put_str(o, "containerd_namespace", record->ns) < 0 ||
 		json_put_str(o, "status", running_status(r)) < 0 ||
@@ -69,16 +70,6 @@ static int print_json(const struct running_list *list)
 	if (json_put_consume(o, "containers", all) < 0 || r < 0)
 		return 1;
 	return cli_print_json(o);
-}
-
-/* NAMESPACE/POD CONTAINER, or the id of what has no pod. */
-static void name_of(const struct running *r, char *buf, size_t size)
-{
-	if (r->pod)
-		(void)snprintf(buf, size, "%.63s/%.253s %.253s",
-			r->pod_namespace ? r->pod_namespace : "", r->pod, r->name ? r->name : "");
-	else
-		(void)snprintf(buf, size, "%.76s", r->info->record.id);
 }
 
 struct cells {
@@ -108,15 +99,14 @@ static void print_table(const struct running_list *list, bool wide)
 	for (size_t i = 0; i < list->n; i++) {
 		const struct running *r = &list->v[i];
 		struct cells c = cells_of(r);
-		char name[600];
+		_cleanup_free_ char *name = running_name(&r->names, r->info->record.id);
 
-		name_of(r, name, sizeof(name));
 		(void)printf("%-8s %5s %6s %7s %8s  %-12s ", running_status(r), c.age, c.uid,
 			c.memory, c.cpu, r->info->record.view ? r->info->record.view : "-");
 		if (wide)
 			(void)printf(
 				"%7d  %s  ", (int)r->info->record.init_pid, r->info->record.id);
-		(void)puts(name);
+		(void)puts(name ? name : "?");
 	}
 }
 
@@ -127,12 +117,12 @@ int ps_command(const struct cli_args *args)
 
 	if (running_find(args, &list, &err) < 0)
 		return fail("ps", &err);
-	if (args->json)
+	if (args->json || args->format == CLI_FORMAT_JSON)
 		return print_json(&list);
 	if (list.n == 0)
 		(void)puts("no container of Reaper is on this node");
 	else
-		print_table(&list, args->wide);
+		print_table(&list, args->wide || args->format == CLI_FORMAT_WIDE);
 	return 0;
 }
 
@@ -152,22 +142,30 @@ static bool is_meant(const struct running *r, const char *word)
 	const char *slash = strchr(word, '/');
 
 	if (slash)
-		return r->pod && r->pod_namespace && str_eq(r->pod, slash + 1) &&
-		       strlen(r->pod_namespace) == (size_t)(slash - word) &&
-		       strncmp(r->pod_namespace, word, (size_t)(slash - word)) == 0;
-	return (r->pod && str_eq(r->pod, word)) || str_has_prefix(r->info->record.id, word);
+		return r->names.pod && r->names.ns && str_eq(r->names.pod, slash + 1) &&
+		       strlen(r->names.ns) == (size_t)(slash - word) &&
+		       strncmp(r->names.ns, word, (size_t)(slash - word)) == 0;
+	return (r->names.pod && str_eq(r->names.pod, word)) ||
+	       str_has_prefix(r->info->record.id, word);
+}
+
+/* As Kubernetes makes names: what people copy into a shell is nothing else. */
+static bool is_plain(const char *name)
+{
+	return !str_empty(name) &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0';
 }
 
 /* What to type for its logs, a shell in it, and its end. */
 static void print_lines(const struct running *r)
 {
 	const char *id = r->info->record.id, *ns = r->info->record.ns;
-	const char *kube = r->pod_namespace ? r->pod_namespace : "";
+	const char *kube = r->names.ns, *pod = r->names.pod, *container = r->names.container;
 
-	if (r->pod && r->name) {
-		(void)printf("  kubectl logs -n %s %s -c %s\n", kube, r->pod, r->name);
-		(void)printf("  kubectl exec -n %s -it %s -c %s -- sh\n", kube, r->pod, r->name);
-		(void)printf("  kubectl delete pod -n %s %s\n", kube, r->pod);
+	if (is_plain(kube) && is_plain(pod) && is_plain(container)) {
+		(void)printf("  kubectl logs -n %s %s -c %s\n", kube, pod, container);
+		(void)printf("  kubectl exec -n %s -it %s -c %s -- sh\n", kube, pod, container);
+		(void)printf("  kubectl delete pod -n %s %s\n", kube, pod);
 		(void)printf("  crictl logs %s\n", id);
 		(void)printf("  crictl exec -it %s sh\n", id);
 		(void)printf("  crictl stop %s\n", id);
@@ -180,13 +178,13 @@ static void print_one(const struct running *r)
 {
 	const struct store_record *record = &r->info->record;
 	struct cells c = cells_of(r);
-	char created[CLOCK_TEXT_SIZE], name[600];
+	_cleanup_free_ char *name = running_name(&r->names, record->id);
+	char created[CLOCK_TEXT_SIZE];
 
-	name_of(r, name, sizeof(name));
 	clock_text(record->created.tv_sec, created);
 	(void)printf(
 		"%s\n  id            %s\n  namespace     %s (containerd's)\n  status        %s",
-		name, record->id, record->ns, running_status(r));
+		name ? name : "?", record->id, record->ns, running_status(r));
 	if (record->exited)
 		(void)printf(", status %u", record->exit_status);
 	(void)printf("\n  created       %s (%s ago)\n  pid           %d\n",

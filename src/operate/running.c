@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/read.h"
-#include "oci/annotations.h"
+#include "cli/text.h"
 
 static int cpu_of(const struct cgroup *cg, uint64_t *ret_usec)
 {
@@ -25,7 +25,7 @@ static int cpu_of(const struct cgroup *cg, uint64_t *ret_usec)
 	return r < 0 ? r : cgroup_text_value(text, "usage_usec", ret_usec);
 }
 
-static void read_usage(struct running *r)
+void running_measure(struct running *r)
 {
 	_cleanup_(cgroup_done) struct cgroup cg = CGROUP_INIT;
 
@@ -43,29 +43,31 @@ static int read_pod(struct running *r)
 
 	/* a bundle without annotations, or half of one: what there is still runs */
 	(void)oci_annotations_load(r->info->bundle, &a, NULL);
-	return str_dup(&r->pod_namespace,
-		       oci_annotation_get(&a, OCI_ANNOTATION_SANDBOX_NAMESPACE)) < 0 ||
-			       str_dup(&r->pod,
-				       oci_annotation_get(&a, OCI_ANNOTATION_SANDBOX_NAME)) < 0 ||
-			       str_dup(&r->name,
-				       oci_annotation_get(&a, OCI_ANNOTATION_CONTAINER_NAME)) < 0
-		       ? -ENOMEM
-		       : 0;
+	return oci_pod_names_copy(&a, &r->names);
 }
 
-bool running_is_wanted(const struct cli_args *args, const char *pod_namespace, const char *pod)
+bool running_is_wanted(const struct cli_args *args, const struct oci_pod_names *names)
 {
-	if (args->pod && (!pod || !str_eq(pod, args->pod)))
+	if (args->pod && (!names->pod || !str_eq(names->pod, args->pod)))
 		return false;
-	return !args->pod_namespace ||
-	       (pod_namespace && str_eq(pod_namespace, args->pod_namespace));
+	return !args->pod_namespace || (names->ns && str_eq(names->ns, args->pod_namespace));
+}
+
+char *running_name(const struct oci_pod_names *names, const char *id)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (!names->pod)
+		return text_escape(id);
+	if (str_printf(&name, "%s/%s%s%s", names->ns ? names->ns : "", names->pod,
+		    names->container ? " " : "", names->container ? names->container : "") < 0)
+		return NULL;
+	return text_escape(name);
 }
 
 static void running_free(struct running *r)
 {
-	free(r->pod_namespace);
-	free(r->pod);
-	free(r->name);
+	oci_pod_names_done(&r->names);
 	identity_done(&r->identity);
 	*r = (struct running) {.info = NULL};
 }
@@ -89,13 +91,13 @@ int running_find(const struct cli_args *args, struct running_list *ret, struct e
 			running_free(now);
 			return err_sysf(err, ENOMEM, "list of containers");
 		}
-		if (!running_is_wanted(args, now->pod_namespace, now->pod)) {
+		if (!running_is_wanted(args, &now->names)) {
 			running_free(now);
 			continue;
 		}
 		if (now->info->status != CONTAINER_STOPPED)
 			identity_read(now->info->record.init_pid, &now->identity);
-		read_usage(now);
+		running_measure(now);
 		ret->n++;
 	}
 	return ret->v ? 0 : err_sysf(err, ENOMEM, "list of containers");

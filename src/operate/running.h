@@ -9,15 +9,16 @@
 #include <stdint.h>
 #include "groups/containers.h"
 #include "cli/cli.h"
+#include "oci/annotations.h"
 #include "recorder/identity.h"
 
 struct running {
 	const struct container_info *info; /* of `all` */
-	char *pod_namespace, *pod, *name;  /* NULL: not made by CRI */
-	struct identity identity;          /* of its first process, while that lives */
-	bool has_memory, has_cpu;          /* its cgroup counts them */
-	uint64_t memory_bytes;             /* now */
-	uint64_t cpu_usec;                 /* since it was created */
+	struct oci_pod_names names;
+	struct identity identity; /* of its first process, while that lives */
+	bool has_memory, has_cpu; /* its cgroup counts them */
+	uint64_t memory_bytes;    /* now */
+	uint64_t cpu_usec;        /* since it was created */
 };
 
 struct running_list {
@@ -36,8 +37,15 @@ struct running_list {
 int running_find(const struct cli_args *args, struct running_list *ret, struct err *err);
 void running_done(struct running_list *list);
 
-/* Whether --pod and --namespace mean a pod; NULL: it is none. */
-bool running_is_wanted(const struct cli_args *args, const char *pod_namespace, const char *pod);
+/* Whether --pod and --namespace mean it. */
+bool running_is_wanted(const struct cli_args *args, const struct oci_pod_names *names);
+
+/* "NAMESPACE/POD CONTAINER", or the id of what has no pod, as a terminal can take it: annotations
+ * may be anybody's. The caller frees it; NULL: no memory. */
+char *running_name(const struct oci_pod_names *names, const char *id);
+
+/* Reads memory and CPU time anew. */
+void running_measure(struct running *r);
 
 /* "12s", "5m", "3h", "2d": how long ago. */
 enum { RUNNING_AGE_SIZE = 24 };

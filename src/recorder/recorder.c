@@ -78,11 +78,7 @@ static int keep_spec(struct recorder *r, const struct oci_spec *spec)
 	r->sandbox = oci_container_type(a) == OCI_TYPE_SANDBOX;
 	r->uid = spec->process.uid;
 	r->gid = spec->process.gid;
-	if (str_dup(&r->pod_namespace, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_NAMESPACE)) <
-			0 ||
-		str_dup(&r->pod, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_NAME)) < 0 ||
-		str_dup(&r->pod_uid, oci_annotation_get(a, OCI_ANNOTATION_SANDBOX_UID)) < 0 ||
-		str_dup(&r->name, oci_annotation_get(a, OCI_ANNOTATION_CONTAINER_NAME)) < 0)
+	if (oci_pod_names_copy(a, &r->names) < 0)
 		return -ENOMEM;
 	return r->sandbox ? 0 : keep_command(r->mode, spec->process.args, &r->command);
 }
@@ -117,15 +113,17 @@ int recorder_set_group(struct recorder *r, const char *key, const char *base_dir
 	return str_dup(&r->group, key) < 0 || str_dup(&r->written, base_dir) < 0 ? -ENOMEM : 0;
 }
 
+void recorder_measure(struct recorder *r)
+{
+	r->before = usage_of(r->written);
+}
+
 void recorder_done(struct recorder *r)
 {
 	free(r->file);
 	free(r->id);
 	free(r->ns);
-	free(r->pod_namespace);
-	free(r->pod);
-	free(r->pod_uid);
-	free(r->name);
+	oci_pod_names_done(&r->names);
 	free(r->group);
 	free(r->written);
 	free(r->user);
@@ -190,18 +188,19 @@ static int message_of(const struct recorder *r, const struct recorder_moment *m,
 	if (over)
 		(void)snprintf(end, sizeof(end), ": status %u", m->status);
 	return str_printf(ret_text, "%s %s%s%s%s%s%s%s%s", event_names[m->event],
-		r->pod && r->pod_namespace ? r->pod_namespace : "", r->pod ? "/" : "",
-		r->pod ? r->pod : r->id, r->name ? " " : "", r->name ? r->name : "", end,
-		m->why ? ": " : "", m->why ? m->why->text : "");
+		r->names.pod && r->names.ns ? r->names.ns : "", r->names.pod ? "/" : "",
+		r->names.pod ? r->names.pod : r->id, r->names.container ? " " : "",
+		r->names.container ? r->names.container : "", end, m->why ? ": " : "",
+		m->why ? m->why->text : "");
 }
 
 /* Who and what it was. */
 static void put_subject(struct entry *e, const struct recorder *r, const struct recorder_moment *m)
 {
-	entry_str(e, "namespace", r->pod_namespace);
-	entry_str(e, "pod", r->pod);
-	entry_str(e, "pod_uid", r->pod_uid);
-	entry_str(e, "container", r->name);
+	entry_str(e, "namespace", r->names.ns);
+	entry_str(e, "pod", r->names.pod);
+	entry_str(e, "pod_uid", r->names.uid);
+	entry_str(e, "container", r->names.container);
 	entry_str(e, "id", r->id);
 	entry_str(e, "containerd_namespace", r->ns);
 	entry_str(e, "exec_id", m->exec_id);
@@ -255,8 +254,6 @@ int recorder_write(struct recorder *r, const struct recorder_moment *m, struct e
 
 	if (r->mode == HISTORY_NONE || !r->id || (r->sandbox && m->event != RECORDER_REFUSED))
 		return 0;
-	if (m->event == RECORDER_START)
-		r->before = usage_of(r->written);
 	if (m->pid > 0)
 		identity_read(m->pid, &now);
 	if (m->exec && keep_command(r->mode, m->exec->args, &command) < 0)
@@ -274,6 +271,10 @@ int recorder_write(struct recorder *r, const struct recorder_moment *m, struct e
 	entry_str(&e, "exited", time_text(&m->exited, exited));
 	if (m->event == RECORDER_START && m->created.tv_sec)
 		entry_i64(&e, "start_ms", milliseconds(&m->created, &wall));
+	if (m->event == RECORDER_START && r->before.known) { /* for recorder/last.h */
+		entry_i64(&e, "group_bytes", (int64_t)r->before.bytes);
+		entry_i64(&e, "group_files", (int64_t)r->before.files);
+	}
 	put_result(&e, r, m);
 	return deliver(r, m, &e, err);
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include "base/err.h"
 #include "conf/settings.h"
+#include "oci/annotations.h"
 #include "oci/spec.h"
 
 enum recorder_event {
@@ -35,7 +36,7 @@ struct recorder {
 	char *file; /* NULL: journal only */
 	uint64_t max;
 	char *id, *ns; /* container's id, containerd's namespace */
-	char *pod_namespace, *pod, *pod_uid, *name;
+	struct oci_pod_names names;
 	char *group, *written; /* key of its group; directory of what it has written */
 	struct recorder_usage before;
 	char **command; /* masked and cut */
@@ -56,6 +57,9 @@ int recorder_init(struct recorder *r, const struct oci_spec *spec, const struct 
 
 /* Its group, and the directory whose tmpfs takes what it writes. -ENOMEM. */
 int recorder_set_group(struct recorder *r, const char *key, const char *base_dir);
+
+/* How much its group holds, which is there, before its program has written anything. */
+void recorder_measure(struct recorder *r);
 
 void recorder_done(struct recorder *r);
 

@@ -332,6 +332,7 @@ void container_process_ready(struct container *c, struct process *p)
 	if (c->unit)
 		scope_is_made(c);
 	oom_watch(c);
+	history_ready(c);
 	c->audience->created(c);
 }
 

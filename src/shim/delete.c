@@ -11,11 +11,13 @@
 #include "base/str.h"
 #include "cgroup/freeze.h"
 #include "cgroup/kill.h"
+#include "groups/containers.h"
 #include "groups/groups.h"
 #include "oci/spec.h"
 #include "proto/task.pb-c.h"
 #include "shim/actions.h"
 #include "shim/delete_hooks.h"
+#include "shim/history.h"
 #include "shim/socket.h"
 #include "store/record.h"
 #include "systemd/scope.h"
@@ -62,6 +64,19 @@ static void kill_init(const struct shim_options *opts, const struct store_record
 			record->init_pid);
 		complain(opts, &err);
 	}
+}
+
+/* Whether its program runs at this moment. */
+static bool runs(const struct store_record *record)
+{
+	_cleanup_(proc_done) struct proc init = PROC_INIT;
+	char path[32], program;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)record->init_pid);
+	/* one that is about to end has no program any more, and did not need one at the gate */
+	return !record->exited && record->init_pid > 0 &&
+	       proc_open(record->init_pid, record->init_start_ticks, &init, NULL) == 0 &&
+	       !containers_waits_at_gate(record->init_pid) && readlink(path, &program, 1) > 0;
 }
 
 /*
@@ -180,7 +195,7 @@ int action_delete(const struct shim_options *opts)
 	_cleanup_close_ int bundle = -EBADF;
 	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
 	struct err err = ERR_INIT;
-	bool unreadable = false;
+	bool unreadable = false, ran;
 	int r;
 
 	bundle = open(bundle_of(opts), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -202,12 +217,16 @@ int action_delete(const struct shim_options *opts)
 		r = cgroup_from_strv(record.cgroups, &cgroup, &err);
 	if (r < 0)
 		complain(opts, &err);
+	ran = runs(&record);
 	kill_init(opts, &record, &cgroup, deadline);
 	if (cgroup_kill_and_remove(&cgroup, deadline, &err) < 0)
 		complain(opts, &err);
 	end_loggers(&record, deadline);
 	stop_scope(opts, &record, deadline);
 	if (bundle >= 0 && record.id && delete_run_poststop(opts, bundle, deadline, &err) < 0)
+		complain(opts, &err);
+	if (record.id && record.ns && !record.sandbox &&
+		history_after_shim(bundle_of(opts), &record, ran, &err) < 0)
 		complain(opts, &err);
 	sweep_view(opts, &record);
 	remove_view(opts, &record);

@@ -1,11 +1,17 @@
 #include "shim/history.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "oci/annotations.h"
+#include "recorder/last.h"
 #include "shim/container.h"
 #include "shim/shim.h"
+#include "store/group.h"
+#include "store/record.h"
 
 static void tell(const struct container *c, const struct recorder_moment *moment)
 {
@@ -47,6 +53,12 @@ static void begin_late(struct container *c)
 	begin(c, &spec, &settings);
 	if (c->recorder)
 		c->recorder->uid = (uid_t)-1; /* nobody has said one */
+}
+
+void history_ready(struct container *c)
+{
+	if (c->recorder)
+		recorder_measure(c->recorder);
 }
 
 void history_refused(struct container *c, const struct err *why)
@@ -106,4 +118,49 @@ void history_over(const struct process *p)
 	}
 	add_exec(&moment, p, &spec);
 	tell(c, &moment);
+}
+
+/* As the shim has begun it, from what is on disk. */
+static int begin_again(
+	struct recorder *r, const char *bundle, const struct store_record *record, struct err *err)
+{
+	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
+	_cleanup_(store_group_done) struct store_group group = STORE_GROUP_INIT;
+	_cleanup_(settings_done) struct settings settings = SETTINGS_INIT;
+	_cleanup_(oci_spec_done) struct oci_spec spec = OCI_SPEC_INIT;
+	/* half a bundle: then it is what its record says */
+	bool known = oci_spec_load(bundle, &spec, NULL) == 0;
+	int e = settings_load(NULL, environ, known ? spec.annotations.v : NULL,
+		known ? spec.annotations.n : 0, &settings, err);
+
+	if (e < 0)
+		return e;
+	if (recorder_init(r, known ? &spec : NULL, &settings, record->ns, record->id) < 0)
+		return err_sysf(err, ENOMEM, "history");
+	if (!record->view)
+		return 0;
+	e = store_layout_init(&layout, NULL, settings.overlay_base, err);
+	if (e == 0)
+		e = store_group_load(&layout, record->view, &group, err);
+	if (e == 0 && recorder_set_group(r, record->view, group.base_dir) < 0)
+		e = err_sysf(err, ENOMEM, "history");
+	return e;
+}
+
+int history_after_shim(
+	const char *bundle, const struct store_record *record, bool ran, struct err *err)
+{
+	const struct recorder_moment moment = {.event = RECORDER_EXIT,
+		.exited = record->exited ? record->exited_at : clock_wall(),
+		.status = record->exited ? record->exit_status : 128 + SIGKILL};
+	_cleanup_(recorder_done) struct recorder r = RECORDER_INIT;
+	enum recorder_last last;
+	int e = begin_again(&r, bundle, record, err);
+
+	if (e < 0)
+		return err_wrapf(err, "history");
+	last = recorder_find_last(&r, record->created.tv_sec);
+	if (last != RECORDER_LAST_STARTED && !(last == RECORDER_LAST_UNKNOWN && ran))
+		return 0;
+	return recorder_write(&r, &moment, err);
 }

@@ -92,13 +92,70 @@ def test_settings_that_are_wrong_do_not_hide_a_refusal(bench):
 
 
 def test_a_killed_shim_loses_nothing_that_was_written(bench):
-    c = bench.container("/bin/sleep", "600", annotations=POD)
-    c.create()
-    c.call("Start")
+    c = bench.container("/bin/sh", "-c", "head -c 300000 /dev/zero >/var/tmp/k; echo done >&2; exec sleep 600",
+                        annotations={**POD, "reaper.runtime/overlay-name": f"killed-{os.getpid()}"},
+                        process={"user": {"uid": 65534, "gid": 65534}, "capabilities": {}})  # fmt: skip
+    error = c.fifo("stderr")
+    with open(error, "rb", opener=lambda p, f: os.open(p, os.O_RDWR)) as told:
+        c.create(stderr=error)
+        c.call("Start")
+        assert told.readline() == b"done\n"
     os.kill(c.shim_pid, signal.SIGKILL)
     until(c.gone)
     bench.delete("one")
-    assert [r["event"] for r in records(bench)][0] == "start"
+    start, end = records(bench)
+    assert (start["event"], end["event"], end["status"], end["pod"]) == ("start", "exit", 137, "web-0")
+    assert (end["uid"], end["command"], end["group"]) == (65534, start["command"], start["group"])
+    assert end["overlay_bytes"] >= 300000 and end["overlay_files"] >= 1 and end["exited"]
+
+
+def test_an_end_is_written_once(bench):
+    c = bench.container("/bin/sh", "-c", "exit 3", annotations=POD)
+    c.create()
+    c.call("Start")
+    c.call("Wait")
+    os.kill(c.shim_pid, signal.SIGKILL)  # its end is in the history already
+    until(c.gone)
+    bench.delete("one")
+    assert [r["event"] for r in records(bench)] == ["start", "exit"]
+
+
+def test_an_end_that_the_shim_had_no_time_to_write(bench):
+    """Killed between the record on disk and the history: `delete` knows the status of the one and misses it in the other."""
+    c = bench.container("/bin/sh", "-c", "exit 3", annotations=POD)
+    c.create()
+    c.call("Start")
+    c.call("Wait")
+    os.kill(c.shim_pid, signal.SIGKILL)
+    until(c.gone)
+    path = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"])
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    bench.delete("one")
+    assert [(r["event"], r.get("status")) for r in records(bench)] == [("start", None), ("exit", 3)]
+
+
+def test_what_was_never_started_has_no_end(bench):
+    c = bench.container("/bin/sleep", "600", annotations=POD)
+    c.create()
+    os.kill(c.shim_pid, signal.SIGKILL)
+    until(c.gone)
+    bench.delete("one")
+    assert records(bench) == []
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_a_start_that_the_history_has_forgotten(bench, started):
+    c = bench.container("/bin/sleep", "600", annotations=POD)
+    c.create()
+    if started:
+        c.call("Start")
+    path = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"])
+    path.write_text("")
+    path.with_name(path.name + ".1").write_text(line("exec", 1).replace("2026-11-29", "2999-01-01"))
+    os.kill(c.shim_pid, signal.SIGKILL)
+    until(c.gone)
+    bench.delete("one")
+    assert [(r["event"], r["status"]) for r in records(bench)] == ([("exit", 137)] if started else [])
 
 
 @pytest.mark.parametrize(("mode", "command"), [("program", ["/bin/sleep"]), ("none", None)])
@@ -156,3 +213,61 @@ def test_reaperctl_history(bench):
     assert len(history(bench, "--since", "1h", "--namespace", "team", "--uid", "0").stdout.splitlines()) == 5
     wrong = history(bench, "--since", "yesterday")
     assert wrong.returncode == 2 and "--since" in wrong.stderr
+
+
+def line(event, number, **more):
+    return json.dumps({"time": "2026-11-29T05:40:00Z", "event": event, "id": f"c{number}", **more}) + "\n"
+
+
+def test_what_a_workload_names_does_not_move_the_cursor(bench):
+    path = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"])
+    path.write_text(line("start", 1, pod="p\u009b2J", namespace="n", command=["/bin/echo", "\x1b[2J", "\u009b2J\x7f", "\u00e4"]))
+    text = history(bench).stdout
+    assert text.splitlines()[1].endswith("n/p\\xc2\\x9b2J" + " " * 20 + "/bin/echo \\x1b[2J \\xc2\\x9b2J\\x7f \u00e4")
+    assert not set(text) & {"\x1b", "\x9b", "\x7f"}
+
+
+def test_follow_survives_rotation(bench):
+    path = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"])
+    old = path.with_name(path.name + ".1")
+    with subprocess.Popen([str(BINARIES / "reaperctl"), "history", "--follow", "--json", "--uid", "7"], env=bench.environment(),
+                          stdout=subprocess.PIPE, text=True) as reader:  # fmt: skip
+
+        def told():
+            return json.loads(reader.stdout.readline())["id"]
+
+        with path.open("a") as f:  # it was not there when the reader began
+            f.write(line("exec", 0, uid=1) + line("exec", 1, uid=7))
+            f.flush()
+            assert told() == "c1"
+            f.write(line("exec", 2, uid=7)[:20])  # the rest comes later
+            f.flush()
+            f.write(line("exec", 2, uid=7)[20:])
+            f.flush()
+            assert told() == "c2"
+            path.rename(old)
+            path.write_text(line("exec", 3, uid=7))
+            assert told() == "c3"
+            f.write(line("exec", 4, uid=7))  # of a shim that had it open before
+        assert told() == "c4"
+        reader.send_signal(signal.SIGSTOP)  # two rotations while it does not look
+        path.rename(old)
+        path.write_text(line("exec", 5, uid=7))
+        path.rename(old)
+        path.write_text(line("exec", 6, uid=7))
+        reader.send_signal(signal.SIGCONT)
+        assert [told(), told()] == ["c5", "c6"]
+        assert reader.poll() is None
+        reader.kill()
+    assert reader.stdout.closed
+
+
+def test_follow_uses_no_time_while_nothing_happens(bench):
+    """It waits in one call of the kernel: no timer wakes it."""
+    pathlib.Path(bench.settings["REAPER_HISTORY_FILE"]).write_text(line("exec", 1))
+    with subprocess.Popen([str(BINARIES / "reaperctl"), "history", "--follow", "--json"], env=bench.environment(),
+                          stdout=subprocess.PIPE, text=True) as reader:  # fmt: skip
+        assert json.loads(reader.stdout.readline())["id"] == "c1"
+        stack = pathlib.Path(f"/proc/{reader.pid}/stack")
+        until(lambda: "inotify_read" in stack.read_text())
+        reader.kill()

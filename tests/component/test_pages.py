@@ -20,7 +20,7 @@ def commands():
         if match:
             words = match.group(1).split()
             text = run([REAPERCTL, *words, "--help"]).stdout
-            yield words, re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)
+            yield words, re.findall(r"^  (--?[a-z-]+)", text, re.MULTILINE)
 
 
 def complete(*words):

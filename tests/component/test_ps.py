@@ -36,7 +36,10 @@ def test_what_runs_here(bench, running):
     titles, row = reaperctl(bench, "ps", "--namespace", "team").stdout.splitlines()
     assert titles.split()[:4] == ["STATUS", "AGE", "UID", "MEMORY"]
     assert row.startswith("running ") and row.endswith(" team/web-0 main") and len(row) <= 80
-    assert f" {running.pid}  one  team/web-0 main" in reaperctl(bench, "ps", "--wide").stdout
+    wide = reaperctl(bench, "ps", "--wide").stdout
+    assert f" {running.pid}  one  team/web-0 main" in wide
+    assert reaperctl(bench, "ps", "-o", "wide").stdout.splitlines()[0] == wide.splitlines()[0]
+    assert json.loads(reaperctl(bench, "ps", "-o", "json").stdout)["containers"][0]["pid"] == running.pid
     assert reaperctl(bench, "ps", "--namespace", "other").stdout == "no container of Reaper is on this node\n"
     running.call("Kill", signal=9)
     running.call("Wait")
@@ -82,3 +85,16 @@ def test_also_when_the_shim_was_killed(bench, where_containerd_has_it):
     one, = json.loads(reaperctl(bench, "ps", "--json").stdout)["containers"]
     assert (one["pod"], one["status"], one["pid"], one["uid"]) == ("web-0", "running", pid, 0)
     bench.delete("one")
+
+
+def test_a_name_does_not_move_the_cursor(bench):
+    annotations = {**POD, "io.kubernetes.cri.sandbox-name": "web\x1b[2J\x9b2J\u202e; rm -rf /", "io.kubernetes.cri.container-name": "a\nb"}
+    c = bench.container("/bin/sleep", "600", annotations=annotations)
+    c.create()
+    for words in (["ps"], ["inspect", "one"]):
+        text = reaperctl(bench, *words).stdout
+        assert "team/web\\x1b[2J\\xc2\\x9b2J" in text and not set(text) & {"\x1b", "\x9b"}, words
+        assert "kubectl" not in text  # nobody's shell gets that
+    c.call("Kill", signal=9)
+    c.call("Wait")
+    c.end()
