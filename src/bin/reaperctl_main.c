@@ -111,9 +111,9 @@ static const struct cli_option options[] = {
 	{OPT_WIDE, "--wide", NULL, CLI_FLAG, offsetof(struct cli_args, wide),
 		"also the pid and the id"},
 	{OPT_WIDE, "-o", "table|wide|json", CLI_CHOICE, offsetof(struct cli_args, format),
-		"the same as --wide and --json, as kubectl spells it"},
+		"as --wide and --json"},
 	{OPT_FOLLOW, "--follow", NULL, CLI_FLAG, offsetof(struct cli_args, follow),
-		"go on with each record as it is written"},
+		"go on with new records"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };

@@ -173,6 +173,9 @@ static int watch(const char *path, struct err *err)
 	char *slash;
 	int r;
 
+	if (fd < 0 && errno == EMFILE)
+		return err_setf(err, ERR_EXHAUSTED, EMFILE,
+			"watching %s: raise fs.inotify.max_user_instances", path);
 	if (fd < 0 || str_dup(&dir, path) < 0)
 		return err_sysf(err, fd < 0 ? errno : ENOMEM, "watching %s", path);
 	slash = strrchr(dir, '/');

@@ -70,6 +70,8 @@ static void tell_forced(const struct policy_decision *d)
 			d->user->line);
 	if (d->no_new_privileges)
 		(void)fputs(", with no new privileges", stdout);
+	if (d->private_mounts)
+		(void)fputs(", with private mounts", stdout);
 	if (d->drop_caps == UINT64_MAX)
 		(void)fputs(", without capabilities", stdout);
 	else if (d->drop_caps && confine_caps_format(d->drop_caps, &names) == 0)
@@ -99,8 +101,13 @@ static int test_text(struct test *t, const char *text, size_t len, struct err *e
 {
 	_cleanup_json_ struct json_ref root = {.value = NULL};
 	_cleanup_free_ char *kind = NULL;
-	int r = json_parse(text, len, "input", &root, err);
+	int r;
 
+	if (text[strspn(text, " \t\r\n")] != '{')
+		return err_setf(err, ERR_INVALID, EINVAL,
+			"no JSON; of YAML: kubectl create -f POD.yaml "
+			"--dry-run=client -o json | reaperctl policy test");
+	r = json_parse(text, len, "input", &root, err);
 	if (r == 0)
 		r = json_get_str(&root, "kind", &kind, err);
 	if (r < 0)

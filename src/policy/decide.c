@@ -59,6 +59,7 @@ static void force(struct policy_decision *d, const struct policy_rule *r)
 	if (r->has_user && !d->user)
 		d->user = r;
 	d->no_new_privileges |= r->no_new_privileges;
+	d->private_mounts |= r->private_mounts;
 	d->drop_caps |= r->drop_caps;
 }
 

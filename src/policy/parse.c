@@ -218,6 +218,12 @@ static int parse_no_new_privileges(struct policy_rule *r, const char *text)
 	return str_eq(text, "true") ? 0 : -EINVAL;
 }
 
+static int parse_mounts(struct policy_rule *r, const char *text)
+{
+	r->private_mounts = true;
+	return str_eq(text, "private") ? 0 : -EINVAL;
+}
+
 static int parse_drop(struct policy_rule *r, const char *text)
 {
 	return parse_caps(&r->drop_caps, text);
@@ -248,6 +254,7 @@ static const struct {
 	{"message", IN_DENY, parse_message, "a text"},
 	{"user", IN_FORCE, parse_user, "UID:GID, two numbers"},
 	{"no_new_privileges", IN_FORCE, parse_no_new_privileges, "true"},
+	{"mounts", IN_FORCE, parse_mounts, "private"},
 	{"drop_capabilities", IN_FORCE, parse_drop, "names like CAP_SYS_ADMIN, or all"},
 };
 
@@ -354,10 +361,10 @@ static int add_rule(struct policy *policy, const struct reaper_conf *conf,
 	for (size_t i = 0; r == 0 && i < conf->n; i++)
 		r = apply(rule, &conf->v[i], err);
 	if (r == 0 && action == POLICY_FORCE && !rule->has_user && !rule->no_new_privileges &&
-		!rule->drop_caps)
+		!rule->private_mounts && !rule->drop_caps)
 		return err_setf(err, ERR_INVALID, EINVAL,
-			"%s:%u: [force] forces nothing: it needs user, no_new_privileges or "
-			"drop_capabilities",
+			"%s:%u: [force] forces nothing: it needs user, no_new_privileges, "
+			"mounts or drop_capabilities",
 			path, line);
 	return r;
 }

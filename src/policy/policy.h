@@ -55,7 +55,7 @@ struct policy_rule {
 	char *message; /* POLICY_DENY, NULL: none */
 
 	/* POLICY_FORCE */
-	bool has_user, no_new_privileges;
+	bool has_user, no_new_privileges, private_mounts;
 	uid_t uid;
 	gid_t gid;
 	uint64_t drop_caps;
@@ -85,7 +85,7 @@ struct policy_subject {
 struct policy_decision {
 	const struct policy_rule *rule; /* the one that decided; NULL: none did */
 	const struct policy_rule *user; /* the one that forces the user; NULL: none */
-	bool no_new_privileges;
+	bool no_new_privileges, private_mounts;
 	uint64_t drop_caps;
 };
 

@@ -95,6 +95,7 @@ struct plan {
 	bool has_cpus_initial, has_cpus_final; /* of an exec; else every CPU of the cpuset */
 	struct confine_cpus cpus_initial, cpus_final;
 	bool no_new_privs;
+	bool private_mounts;            /* forced by the policy */
 	const char *apparmor, *selinux; /* NULL: none */
 	const char *seccomp_json;       /* NULL: no filter */
 

@@ -534,7 +534,7 @@ static int add_restrictions(struct mounts_builder *b)
  */
 static void plan_reach(const struct plan_input *in, struct plan *plan)
 {
-	bool share = groups_share_mounts(in->settings, in->group);
+	bool share = groups_share_mounts(in->settings, in->group) && !plan->private_mounts;
 	bool dead = in->nodes_dead && plan->devices_restricted;
 
 	plan->reach_refused = share && dead;

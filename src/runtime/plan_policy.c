@@ -46,6 +46,7 @@ int plan_policy(const struct plan_input *in, struct plan *plan, struct err *err)
 	if (d.user)
 		force_user(plan, d.user);
 	plan->no_new_privs |= d.no_new_privileges;
+	plan->private_mounts = d.private_mounts;
 	drop_caps(&plan->caps, d.drop_caps);
 	return 0;
 }

@@ -98,6 +98,16 @@ def test_what_is_forced_is_what_the_process_has(bench, policy):
     assert bounding(after) == bounding(before) & ~(1 << 0 | 1 << 5) != bounding(before)
 
 
+def test_forced_private_mounts_neither_come_nor_go(bench, policy):
+    def propagation(name):
+        first = said(bench, "grep -m1 ' / / ' /proc/self/mountinfo", name=name)
+        return re.search("(shared|master):", first)
+
+    assert propagation("one")
+    write(policy, "[force]\nmounts=private\n")
+    assert not propagation("two")
+
+
 def test_an_exec_is_asked_for_too(bench, policy):
     write(policy, "[force]\nno_new_privileges=true\n[deny]\ncommand=true\n")
     c = bench.container("/bin/sleep", "600")
@@ -173,10 +183,12 @@ def test_a_pod_can_be_tested(tree, rule, denied):
 def test_a_pod_in_a_file_and_what_would_be_forced(tree):
     file = tree / "pod.json"
     file.write_text(json.dumps(POD))
-    write(tree / "etc/reaper/policy.d", "[force]\npod=web-*\nuser=5:6\nno_new_privileges=true\n[allow]\n")
+    write(tree / "etc/reaper/policy.d", "[force]\npod=web-*\nuser=5:6\nno_new_privileges=true\nmounts=private\n[allow]\n")
     done = reaperctl(tree, "test", "--file", file)
     rules = f"{tree}/etc/reaper/policy.d/10-site.conf"
-    assert done.stdout.splitlines()[1] == f"plain: allowed ({rules}:5), as user 5:6 ({rules}:1), with no new privileges"
+    assert done.stdout.splitlines()[1] == f"plain: allowed ({rules}:6), as user 5:6 ({rules}:1), with no new privileges, with private mounts"
+    file.write_text("apiVersion: v1\nkind: Pod\n")
+    assert "kubectl create -f POD.yaml --dry-run=client -o json | reaperctl policy test" in reaperctl(tree, "test", "--file", file).stderr
     file.write_text(json.dumps(spec("/bin/sh")))
     assert "of a bundle, reaper-runtime plan tells" in reaperctl(tree, "test", "--file", file).stderr
 

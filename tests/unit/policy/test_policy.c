@@ -149,8 +149,8 @@ Test(policy, what_is_wrong_is_told_with_its_line)
 		{"[force]\nuser=alice\n",
 			"p.conf:2: user: \"alice\": must be UID:GID, two numbers"},
 		{"[force]\nuid=0\n",
-			"p.conf:1: [force] forces nothing: it needs user, no_new_privileges or "
-			"drop_capabilities"},
+			"p.conf:1: [force] forces nothing: it needs user, no_new_privileges, "
+			"mounts or drop_capabilities"},
 		{"[deny]\nuid=0\nuid=1\n", "p.conf:3: uid: already set in line 2"},
 		{"[deny]\nuid 0\n", "p.conf:2: expected KEY=VALUE without blanks around the '='"},
 	};
