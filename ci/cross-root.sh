@@ -13,7 +13,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 
-foreign="libc6 libc6-dev linux-libc-dev libcap-dev libjson-c-dev libprotobuf-c-dev libseccomp-dev"
+foreign="libc6 libc6-dev linux-libc-dev libjson-c-dev libprotobuf-c-dev libseccomp-dev"
 plan=0
 if [ "${1:-}" = --plan ]; then
     plan=1

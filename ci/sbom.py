@@ -20,7 +20,6 @@ import sys
 # the library's Debian package, and its licence as SPDX writes it
 LIBRARIES = {
     "libc6-dev": ("glibc", "LGPL-2.1-or-later"),
-    "libcap-dev": ("libcap", "BSD-3-Clause OR GPL-2.0-only"),
     "libjson-c-dev": ("json-c", "MIT"),
     "libprotobuf-c-dev": ("protobuf-c", "BSD-2-Clause"),
     "libseccomp-dev": ("libseccomp", "LGPL-2.1-only"),

@@ -239,7 +239,7 @@ run_python_tier() {
 # --- set-up -----------------------------------------------------------------------------------
 
 build_packages="gcc clang cmake ninja-build pkg-config libc6-dev protobuf-compiler protobuf-c-compiler
-    libprotobuf-c-dev libprotobuf-dev libjson-c-dev libseccomp-dev libcap-dev libcriterion-dev
+    libprotobuf-c-dev libprotobuf-dev libjson-c-dev libseccomp-dev libcriterion-dev
     git bc shellcheck"
 package_packages="debhelper dpkg-dev lintian fakeroot build-essential rpm rpmlint cpio
     apt-utils createrepo-c gpg gpg-agent xz-utils"

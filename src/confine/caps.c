@@ -1,20 +1,68 @@
 #include "confine/caps.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/macro.h"
 
 #define CAP_MASK(n) (1ULL << (unsigned)(n))
+
+/* By number. (linux/capability.h; libcap, which has them too, asks the kernel
+ * half a dozen questions at the start of each program that it is linked to) */
+static const char *const names[] = {
+#define NAME(cap) [CAP_##cap] = "CAP_" #cap
+	NAME(CHOWN),
+	NAME(DAC_OVERRIDE),
+	NAME(DAC_READ_SEARCH),
+	NAME(FOWNER),
+	NAME(FSETID),
+	NAME(KILL),
+	NAME(SETGID),
+	NAME(SETUID),
+	NAME(SETPCAP),
+	NAME(LINUX_IMMUTABLE),
+	NAME(NET_BIND_SERVICE),
+	NAME(NET_BROADCAST),
+	NAME(NET_ADMIN),
+	NAME(NET_RAW),
+	NAME(IPC_LOCK),
+	NAME(IPC_OWNER),
+	NAME(SYS_MODULE),
+	NAME(SYS_RAWIO),
+	NAME(SYS_CHROOT),
+	NAME(SYS_PTRACE),
+	NAME(SYS_PACCT),
+	NAME(SYS_ADMIN),
+	NAME(SYS_BOOT),
+	NAME(SYS_NICE),
+	NAME(SYS_RESOURCE),
+	NAME(SYS_TIME),
+	NAME(SYS_TTY_CONFIG),
+	NAME(MKNOD),
+	NAME(LEASE),
+	NAME(AUDIT_WRITE),
+	NAME(AUDIT_CONTROL),
+	NAME(SETFCAP),
+	NAME(MAC_OVERRIDE),
+	NAME(MAC_ADMIN),
+	NAME(SYSLOG),
+	NAME(WAKE_ALARM),
+	NAME(BLOCK_SUSPEND),
+	NAME(AUDIT_READ),
+	NAME(PERFMON),
+	NAME(BPF),
+	NAME(CHECKPOINT_RESTORE),
+#undef NAME
+};
 
 /* The highest number this kernel knows; newer kernels than our headers have more bits, which stay
  * unnamed. */
@@ -31,19 +79,13 @@ static int last_cap(void)
 
 int confine_caps_add(uint64_t *set, const char *name, struct err *err)
 {
-	char lower[64];
-	cap_value_t value;
-	size_t i;
-
-	for (i = 0; name[i] && i + 1 < sizeof(lower); i++)
-		lower[i] = (char)tolower((unsigned char)name[i]);
-	lower[i] = '\0';
-	/* libcap takes numbers too, the specification does not */
-	if (name[i] || strncmp(lower, "cap_", 4) != 0 || cap_from_name(lower, &value) < 0 ||
-		value < 0 || value > 62)
-		return err_setf(err, ERR_INVALID, EINVAL, "capability %.64s: unknown here", name);
-	*set |= CAP_MASK(value);
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcasecmp(name, names[i]) == 0) {
+			*set |= CAP_MASK(i);
+			return 0;
+		}
+	}
+	return err_setf(err, ERR_INVALID, EINVAL, "capability %.64s: unknown here", name);
 }
 
 int confine_caps_format(uint64_t set, char **ret_text)
@@ -51,18 +93,15 @@ int confine_caps_format(uint64_t set, char **ret_text)
 	_cleanup_(buf_done) struct buf b = BUF_INIT(4096);
 	int r = 0;
 
-	for (int n = 0; r == 0 && n < 63; n++) {
-		char *name, *p;
+	for (size_t n = 0; r == 0 && n < 63; n++) {
+		const char *comma = b.len > 0 ? ", " : "";
 
 		if (!(set & CAP_MASK(n)))
 			continue;
-		name = cap_to_name(n);
-		if (!name)
-			return -ENOMEM;
-		for (p = name; *p; p++)
-			*p = (char)toupper((unsigned char)*p);
-		r = buf_printf(&b, "%s%s", b.len > 0 ? ", " : "", name);
-		(void)cap_free(name);
+		if (n < ARRAY_LEN(names))
+			r = buf_printf(&b, "%s%s", comma, names[n]);
+		else
+			r = buf_printf(&b, "%s%zu", comma, n);
 	}
 	if (r == 0 && b.len == 0)
 		r = buf_append_str(&b, "none");

@@ -1,1 +1,1 @@
-reaper_room(confine DEPS base LIBS reaper::seccomp reaper::cap)
+reaper_room(confine DEPS base LIBS reaper::seccomp)

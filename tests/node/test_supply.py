@@ -17,12 +17,12 @@ DIST = SOURCE / "dist"
 @pytest.mark.submission("who installs a static program wants to know what is in it; milliseconds")
 def test_every_linked_library_is_named():
     fields = run(["dpkg-deb", "-f", package(), "Static-Built-Using"]).stdout
-    assert {entry.split()[0] for entry in fields.split(",")} == {"glibc", "libcap2", "json-c", "protobuf-c", "libseccomp"}
+    assert {entry.split()[0] for entry in fields.split(",")} == {"glibc", "json-c", "protobuf-c", "libseccomp"}
     (bill,) = DIST.glob("*-amd64.spdx.json")
     bill = json.loads(bill.read_text())
     names = {part["SPDXID"]: part["name"] for part in bill["packages"]}
     linked = {names[r["relatedSpdxElement"]] for r in bill["relationships"] if r["relationshipType"] == "STATIC_LINK"}
-    assert linked == {"glibc", "libcap", "json-c", "protobuf-c", "libseccomp"}
+    assert linked == {"glibc", "json-c", "protobuf-c", "libseccomp"}
     hashes = {part["name"]: part["checksums"][0]["checksumValue"] for part in bill["packages"] if "checksums" in part}
     for kind in ("deb", "rpm"):
         assert hashes[package(kind).name] == hashlib.sha256(package(kind).read_bytes()).hexdigest()
@@ -30,7 +30,7 @@ def test_every_linked_library_is_named():
     links = (SOURCE / "build/build.ninja").read_text()
     archives = set(re.findall(r"(/usr/lib/\S+\.a)\b", links)) | {
         f"/usr/lib/x86_64-linux-gnu/lib{name}.a" for name in re.findall(r" -l(\w+)", links)}  # fmt: skip
-    known = {"json-c", "seccomp", "cap", "protobuf-c"}
+    known = {"json-c", "seccomp", "protobuf-c"}
     assert {re.sub(r".*/lib(.*)\.a", r"\1", a) for a in archives if "criterion" not in a} <= known
 
 
@@ -43,7 +43,7 @@ def test_notices_of_each_library(tmp_path):
         (tmp_path / kind).mkdir()
         subprocess.run(unpack.format(package(kind), tmp_path / kind), shell=True, check=True)
         text = run(["sh", "-c", f"zcat -f {tmp_path / kind / place}/NOTICES*"]).stdout
-        for library in ("glibc", "libcap2", "json-c", "protobuf-c", "libseccomp"):
+        for library in ("glibc", "json-c", "protobuf-c", "libseccomp"):
             assert f"======== {library} " in text
 
 
@@ -181,7 +181,7 @@ def test_the_rpm_can_be_built_from_source(tmp_path):
     (source,) = top.glob("SRPMS/*.rpm")
     assert f"reaper-{version}.tar.gz" in run(["rpm", "-qlp", source]).stdout
     needs = run(["rpm", "-qp", "--requires", made]).stdout
-    for library in ("libc.so.6", "libjson-c.so", "libseccomp.so", "libcap.so", "libprotobuf-c.so"):
+    for library in ("libc.so.6", "libjson-c.so", "libseccomp.so", "libprotobuf-c.so"):
         assert library in needs
     # it is the same package: the same files and the same scripts
     files = ["rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:octal} %{FILEFLAGS}\n]"]

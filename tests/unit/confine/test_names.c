@@ -20,6 +20,18 @@ Test(confine_caps, translates_names_in_any_case_and_back)
 	cr_assert_str_eq(text, "CAP_CHOWN, CAP_NET_RAW");
 }
 
+Test(confine_caps, has_a_name_for_every_number)
+{
+	for (int n = 0; n <= CAP_LAST_CAP; n++) {
+		_cleanup_free_ char *text = NULL;
+		uint64_t set = 0;
+
+		cr_assert_eq(confine_caps_format(1ULL << n, &text), 0);
+		cr_assert_eq(confine_caps_add(&set, text, NULL), 0, "%s", text);
+		cr_assert_eq(set, 1ULL << n, "%s", text);
+	}
+}
+
 Test(confine_caps, names_one_it_does_not_know)
 {
 	struct err err = ERR_INIT;
