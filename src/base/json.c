@@ -9,64 +9,23 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/json_path.h"
-#include "base/json_scan.h"
+#include "base/json_text.h"
 #include "base/str.h"
 
 /* ---- parsing ---- */
 
-static void tokener_freep(json_tokener **tok)
-{
-	if (*tok)
-		json_tokener_free(*tok);
-}
-
-static int parse_error(const char *text, size_t len, const char *what, json_tokener *tok,
-	enum json_tokener_error code, struct err *err)
-{
-	size_t at = json_tokener_get_parse_end(tok), line = 1, column = 1;
-
-	if (code == json_tokener_continue)
-		return err_setf(err, ERR_INVALID, EINVAL,
-			"%s: the text ends in the middle, after %zu bytes", what, len);
-	if (code == json_tokener_error_depth)
-		return err_setf(err, ERR_INVALID, EINVAL, "%s: nested deeper than the limit of %d",
-			what, JSON_DEPTH_MAX);
-	for (size_t i = 0; i < at && i < len; i++) {
-		column = text[i] == '\n' ? 1 : column + 1;
-		line += text[i] == '\n';
-	}
-	return err_setf(err, ERR_INVALID, EINVAL, "%s: line %zu, column %zu: not JSON: %s", what,
-		line, column, json_tokener_error_desc(code));
-}
-
 int json_parse(
 	const char *text, size_t len, const char *what, struct json_ref *ret_root, struct err *err)
 {
-	_cleanup_(tokener_freep) json_tokener *tok = NULL;
 	_cleanup_(json_object_freep) struct json_object *tree = NULL;
 	struct json_ref root = {.key = what};
-	enum json_tokener_error code;
-	int r;
+	int r = json_read_text(text, len, what, &tree, err);
 
-	if (len > INT32_MAX)
-		return err_setf(err, ERR_INVALID, EFBIG, "%s: too large", what);
-	r = json_scan_limits(text, len, what, err);
 	if (r < 0)
 		return r;
-	tok = json_tokener_new_ex(JSON_DEPTH_MAX);
-	if (!tok)
-		return err_sysf(err, ENOMEM, "%s", what);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	tree = json_tokener_parse_ex(tok, text, (int)len);
-	code = json_tokener_get_error(tok);
-	if (code != json_tokener_success)
-		return parse_error(text, len, what, tok, code, err);
 	root.value = tree;
 	if (!json_object_is_type(tree, json_type_object))
 		return json_errorf(&root, err, "expected an object at the top");
-	r = json_scan_numbers(text, len, what, err);
-	if (r < 0)
-		return r;
 	tree = NULL;
 	*ret_root = root;
 	return 0;

@@ -1,7 +1,6 @@
 #include "merge/compare.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -54,10 +53,9 @@ static bool scalar_equal(const struct toml_node *a, const struct toml_node *b)
 	switch (a->type) {
 	case TOML_INTEGER:
 		return a->integer == b->integer;
-	case TOML_FLOAT:
-		return a->number == b->number || (isnan(a->number) && isnan(b->number));
 	case TOML_BOOL:
 		return a->boolean == b->boolean;
+	case TOML_FLOAT: /* both sides were written by the same program */
 	case TOML_STRING:
 	case TOML_DATETIME:
 	case TOML_DATETIME_LOCAL:
@@ -180,7 +178,7 @@ bool toml_is_zero(const struct toml_node *n)
 	case TOML_INTEGER:
 		return n->integer == 0;
 	case TOML_FLOAT:
-		return n->number == 0.0;
+		return n->text[strspn(n->text, "+-0.")] == '\0';
 	case TOML_BOOL:
 		return !n->boolean;
 	case TOML_ARRAY:

@@ -170,8 +170,6 @@ static int put_value(struct buf *out, const struct toml_node *n)
 		return toml_put_quoted(out, n->text, n->text_len);
 	case TOML_INTEGER:
 		return buf_printf(out, "%" PRId64, n->integer);
-	case TOML_FLOAT:
-		return buf_printf(out, "%.17g", n->number);
 	case TOML_BOOL:
 		return buf_append_str(out, n->boolean ? "true" : "false");
 	case TOML_ARRAY:
@@ -182,6 +180,7 @@ static int put_value(struct buf *out, const struct toml_node *n)
 				r = buf_append_str(out, ", ");
 		}
 		return r < 0 ? r : buf_append(out, "]", 1);
+	case TOML_FLOAT:
 	case TOML_DATETIME:
 	case TOML_DATETIME_LOCAL:
 	case TOML_DATE_LOCAL:

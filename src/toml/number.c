@@ -1,6 +1,5 @@
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -102,6 +101,21 @@ static bool is_float(const char *s)
 	return some && *s == '\0';
 }
 
+/* A float stays text: nobody counts with one, and strtod alone is 40 kB of a program. */
+static int keep_float(struct toml_parser *p, const char *digits, struct toml_node *node)
+{
+	size_t len = strlen(digits);
+	char *text = toml_alloc(p->doc, len + 1);
+
+	if (!text)
+		return err_sysf(p->err, ENOMEM, "%s", p->what);
+	memcpy(text, digits, len + 1);
+	node->text = text;
+	node->text_len = len;
+	node->type = TOML_FLOAT;
+	return 0;
+}
+
 static int read_decimal(struct toml_parser *p, const char *s, size_t len, struct toml_node *node)
 {
 	char buf[NUMBER_MAX] = "";
@@ -111,13 +125,8 @@ static int read_decimal(struct toml_parser *p, const char *s, size_t len, struct
 	if (r < 0)
 		return r;
 	digits = buf + (buf[0] == '+' || buf[0] == '-');
-	if (str_eq(digits, "inf") || str_eq(digits, "nan")) {
-		node->type = TOML_FLOAT;
-		node->number = str_eq(digits, "inf") ? (double)INFINITY : (double)NAN;
-		if (buf[0] == '-')
-			node->number = -node->number;
-		return 0;
-	}
+	if (str_eq(digits, "inf") || str_eq(digits, "nan"))
+		return keep_float(p, buf, node);
 	if (has_leading_zero(digits))
 		return toml_fail(p, "number \"%s\" begins with a zero", buf);
 	rest = digits;
@@ -132,10 +141,7 @@ static int read_decimal(struct toml_parser *p, const char *s, size_t len, struct
 	if (!is_float(digits))
 		return toml_fail(p, "\"%.*s\" is no value (strings need quotes)",
 			(int)(len > 60 ? 60 : len), s);
-	/* the C locale is never changed by these programs: the point is a point */
-	node->number = strtod(buf, NULL);
-	node->type = TOML_FLOAT;
-	return 0;
+	return keep_float(p, buf, node);
 }
 
 static bool in_token(int c)

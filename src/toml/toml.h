@@ -50,10 +50,10 @@ struct toml_node {
 	struct toml_node *next; /* sibling, in the order of the text */
 	struct toml_node *first, *last;
 	size_t count;     /* children */
-	const char *text; /* strings (decoded) and times; NUL-terminated */
+	const char *text; /* strings (decoded), times, and floats without their underscores;
+			     NUL-terminated */
 	size_t text_len;
 	int64_t integer;
-	double number;
 	bool boolean;
 };
 

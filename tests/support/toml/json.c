@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 static int put_string(struct buf *out, const char *s, size_t len)
 {
@@ -40,10 +41,10 @@ static int put_scalar(struct buf *out, const struct toml_node *n)
 		r = buf_printf(out, "\"%" PRId64 "\"", n->integer);
 	else if (n->type == TOML_BOOL)
 		r = buf_append_str(out, n->boolean ? "\"true\"" : "\"false\"");
-	else if (n->type == TOML_FLOAT && isnan(n->number))
+	else if (n->type == TOML_FLOAT && isnan(strtod(n->text, NULL)))
 		r = buf_append_str(out, "\"nan\"");
 	else if (n->type == TOML_FLOAT)
-		r = buf_printf(out, "\"%.17g\"", n->number);
+		r = buf_printf(out, "\"%.17g\"", strtod(n->text, NULL));
 	else
 		r = put_string(out, n->text, n->text_len);
 	return r < 0 ? r : buf_append_str(out, "}");

@@ -250,7 +250,7 @@ Test(oci_spec_samples, a_cut_file_is_refused_wherever_it_is_cut)
 
 			cr_assert_lt(oci_spec_parse(text, cut, &s, &err), 0);
 			cr_assert(strstr(err.text, "the text ends in the middle") ||
-					  strstr(err.text, "not JSON: invalid utf-8"),
+					  strstr(err.text, "not JSON: invalid UTF-8"),
 				"%s", err.text);
 			cr_assert_null(s.version);
 		}
