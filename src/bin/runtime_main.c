@@ -169,7 +169,7 @@ static void list_table(const struct containers *c)
 		(void)printf("%-*s  %-*s  %8d  %-7s  %-20s  %s\n", ns, info->record.ns, id,
 			info->record.id, stopped ? 0 : (int)info->record.init_pid,
 			container_status_name(info->status),
-			container_time(&info->record.created, at, sizeof(at)), info->bundle);
+			container_time(&info->record.created, at), info->bundle);
 	}
 }
 

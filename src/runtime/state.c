@@ -22,14 +22,11 @@ const char *container_status_name(enum container_status status)
 	return names[status];
 }
 
-const char *container_time(const struct timespec *t, char *buf, size_t size)
+const char *container_time(const struct timespec *t, char buf[CONTAINER_TIME_SIZE])
 {
-	char text[CLOCK_TEXT_SIZE];
-
 	if (t->tv_sec <= 0)
 		return "-";
-	clock_text(t->tv_sec, text);
-	(void)snprintf(buf, size, "%s", text);
+	clock_text(t->tv_sec, buf);
 	return buf;
 }
 
@@ -55,12 +52,11 @@ int container_state_json(
 	r |= json_put_str(o, "namespace", record->ns);
 	r |= json_put_str(o, "group", record->group);
 	r |= json_put_bool(o, "sandbox", record->sandbox);
-	r |= json_put_str(o, "created", container_time(&record->created, created, sizeof(created)));
+	r |= json_put_str(o, "created", container_time(&record->created, created));
 	r |= json_put_strv(o, "cgroups", record->cgroups);
 	if (record->exited) {
 		r |= json_put_u64(o, "exitStatus", record->exit_status);
-		r |= json_put_str(
-			o, "exitedAt", container_time(&record->exited_at, exited, sizeof(exited)));
+		r |= json_put_str(o, "exitedAt", container_time(&record->exited_at, exited));
 	}
 	if (r < 0)
 		return err_sysf(err, ENOMEM, "state of %s", record->id);
@@ -75,7 +71,7 @@ static int append_end(struct buf *b, const struct store_record *record)
 	if (!record->exited)
 		return buf_append_str(b, "ended       not recorded\n");
 	return buf_printf(b, "exit status %u\nended       %s\n", record->exit_status,
-		container_time(&record->exited_at, at, sizeof(at)));
+		container_time(&record->exited_at, at));
 }
 
 int container_state_text(const struct container_info *info, char **ret_text, struct err *err)
@@ -94,7 +90,7 @@ int container_state_text(const struct container_info *info, char **ret_text, str
 		r = buf_printf(&b, "pid         %d\n", (int)record->init_pid);
 	if (r == 0)
 		r = buf_printf(&b, "created     %s\nbundle      %s\n",
-			container_time(&record->created, at, sizeof(at)), info->bundle);
+			container_time(&record->created, at), info->bundle);
 	for (size_t i = 0; r == 0 && record->cgroups && record->cgroups[i]; i++)
 		r = buf_printf(&b, "%-11s %s\n", i == 0 ? "cgroup" : "", record->cgroups[i]);
 	if (r < 0)

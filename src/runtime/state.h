@@ -1,7 +1,7 @@
 /* How a container's state is shown: as the OCI specification has it, and to people. */
 #pragma once
 
-#include <stddef.h>
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "groups/containers.h"
@@ -17,5 +17,5 @@ int container_state_json(
 int container_state_text(const struct container_info *info, char **ret_text, struct err *err);
 
 /* 2026-11-23T10:00:00Z, in `buf`; "-" for a time that is not known. */
-enum { CONTAINER_TIME_SIZE = 32 };
-const char *container_time(const struct timespec *t, char *buf, size_t size);
+enum { CONTAINER_TIME_SIZE = CLOCK_TEXT_SIZE };
+const char *container_time(const struct timespec *t, char buf[CONTAINER_TIME_SIZE]);
