@@ -4,7 +4,10 @@
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+# Every object of ours goes into a program, none into a shared library: PIE, whose calls and variables need no
+# detour by the tables that PIC has for symbols that somebody else might bring.
+set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
+add_compile_options(-fPIE)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 # Same bytes from any build directory: paths in debug info and __FILE__ are relative to the source.
@@ -20,8 +23,10 @@ endif()
 
 add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64 REAPER_VERSION="${PROJECT_VERSION}")
 
-set(REAPER_HARDENING -fstack-protector-strong -fstack-clash-protection -fno-plt
-	-fno-strict-overflow)
+set(REAPER_HARDENING -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow)
+if(NOT REAPER_STATIC)
+	list(APPEND REAPER_HARDENING -fno-plt) # a static program has no table of late bound functions
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
 	list(APPEND REAPER_HARDENING -fcf-protection)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
