@@ -53,9 +53,14 @@ static int count(struct reader *r, size_t *n, size_t max, const char *of_what)
 
 /* ---- tokens ---- */
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_blanks(struct reader *r)
 {
-	while (r->at < r->len && memchr(" \t\r\n", r->text[r->at], 4))
+	while (r->at < r->len && is_blank(r->text[r->at]))
 		r->at++;
 }
 
