@@ -98,6 +98,14 @@ char *containerd_shadowing_shim(const char *root)
 	return packaged ? find_shim(root, 0, OF_ADMINISTRATORS) : NULL;
 }
 
+bool containerd_is_there(const struct cli_args *args)
+{
+	_cleanup_(daemon_done) struct daemon d = DAEMON_INIT;
+	struct err err = ERR_INIT;
+
+	return daemon_resolve(args, &d, &err) < 0 || d.program;
+}
+
 bool containerd_inside_view(const struct cli_args *args, struct report *rep)
 {
 	if (args->root || !mount_inside_view())

@@ -27,6 +27,11 @@ int containerd_check_shim(const struct daemon *d, struct err *err);
  * frees it. */
 char *containerd_shadowing_shim(const char *root);
 
+/* Whether there is a containerd to merge into. Never asked of PATH: package managers' is shorter
+ * than the node's, kind's containerd is in /usr/local/bin and that of k3s and its like on nobody's.
+ * What cannot be found out counts as one, and the merge tells it. */
+bool containerd_is_there(const struct cli_args *args);
+
 /* Whether this is a pod's view and not the node: then the report says so, and nothing may be
  * written. */
 bool containerd_inside_view(const struct cli_args *args, struct report *rep);

@@ -249,7 +249,8 @@ static int find_bundled(struct daemon *d, const struct distro *distro)
 	return r;
 }
 
-/* The first of the distribution's units that runs, else its first. */
+/* The first of the distribution's units that runs, else its first: 0 with or without a service
+ * manager. */
 static int ask_units(
 	struct daemon *d, const struct distro *distro, struct unit_words *w, struct err *err)
 {
@@ -262,7 +263,7 @@ static int ask_units(
 		if (r == 0 && !*d->root)
 			r = ask_systemd(d, w, err);
 		if (r < 0 || d->active)
-			return r;
+			return r < 0 ? r : 0;
 	}
 	free(d->unit);
 	d->unit = NULL;

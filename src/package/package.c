@@ -33,13 +33,6 @@ static PRINTF_LIKE(1, 2) void say(const char *fmt, ...)
 	(void)fputc('\n', stderr);
 }
 
-static bool program_is_there(const char *name)
-{
-	_cleanup_free_ char *path = NULL;
-
-	return child_find(name, &path, NULL) == 0;
-}
-
 /*
  * Whether services may not be restarted: an image is being built, or a pod's view is looked at.
  * policy-rc.d says so, as it does to invoke-rc.d and deb-systemd-invoke.
@@ -151,13 +144,12 @@ int package_configure(const struct cli_args *args)
 		return 0;
 	name_shadow();
 	/* without containerd there is nothing to merge; the trigger comes when it is installed */
-	return program_is_there("containerd") ? apply(args) : 0;
+	return containerd_is_there(args) ? apply(args) : 0;
 }
 
 int package_triggered(const struct cli_args *args)
 {
-	if (nothing_to_do_here() || !program_is_there("containerd") ||
-		access(config_path, F_OK) < 0)
+	if (nothing_to_do_here() || access(config_path, F_OK) < 0 || !containerd_is_there(args))
 		return 0;
 	return apply(args);
 }

@@ -1,6 +1,10 @@
 """The Debian package on stock nodes: apt alone makes a node that runs reaper pods, and apt alone
 makes it what it was."""
 
+import contextlib
+import os
+import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -10,8 +14,9 @@ import census
 from installed import (
     CONFIG, add_pod_network, assert_does_not_serve, assert_serves, file_state, package, run_example,
 )  # fmt: skip
-from machine import PROGRAMS, SOURCE
+from machine import PROGRAMS, SOURCE, descendants
 from pods import Pods
+from waiting import until
 
 pytestmark = pytest.mark.submission("the way most nodes get Reaper; five to ten seconds each")
 
@@ -120,6 +125,35 @@ def test_remove_is_refused_while_pods_run(stock):
         pods.close()
     apt(node, "remove", "reaper")
     assert_does_not_serve(node)
+
+
+@contextlib.contextmanager
+def something_that_looks_like_a_shim(node, *prefix):
+    name = "containerd-shim-reaper-v2"
+    started = node.popen(*prefix, "bash", "-c", f"exec -a {name} sleep 600")
+
+    def pids():
+        return [p for p in descendants(started.pid) if pathlib.Path(f"/proc/{p}/cmdline").read_text().startswith(f"{name}\0")]
+
+    (pid,) = until(pids)
+    yield
+    os.kill(pid, signal.SIGKILL)
+    started.wait()
+
+
+def test_pods_of_another_root_are_not_ours(stock):
+    """Nodes in containers, and chroots that images are built in, see each other's processes."""
+    node = stock("bookworm")
+    copy_package(node)
+    apt(node, "install", DEB)
+    node.run("sh", "-ec", "mkdir /srv/other && mount -t tmpfs other /srv/other && cd /srv/other && mkdir usr && "
+             "mount --bind /usr usr && cp -a /bin /lib /lib64 .")  # fmt: skip
+    with something_that_looks_like_a_shim(node):
+        refused = node.run("reaperctl", "containerd", "undo", check=False)
+        assert refused.returncode == 3 and "E_IN_USE" in refused.stderr
+    with something_that_looks_like_a_shim(node, "chroot", "/srv/other"):
+        apt(node, "remove", "reaper")
+        assert_does_not_serve(node)
 
 
 def test_node_without_containerd(stock):
