@@ -3,7 +3,8 @@
 #
 #   ci/make-repo.sh --packages DIR --out DIR --key KEY [--url URL] [--gnupg-home DIR]
 #
-#   --packages DIR     the debs and rpms (dist/ after ci/build-packages.sh all); they are not changed
+#   --packages DIR     the debs and rpms (dist/ after ci/build-packages.sh all); they are not changed. Where
+#                      a SHA256SUMS lies with them, only what has its hash there is signed
 #   --out DIR          a directory that is not there yet, or one this script made: it is replaced whole
 #   --key KEY          fingerprint or address of the signing key in gpg's keyring
 #   --url URL          where OUT will be reached (default: file://OUT); only the client files name it
@@ -61,10 +62,23 @@ chmod 0755 "$work"
 touch "$work/.made-by-make-repo"
 gpg --batch --armor --export "$fingerprint" >"$work/reaper.asc"
 
+# compare DIR: the copies that are about to be signed, with the hashes of the build
+compare() {
+    local file name wanted
+    [ -e "$packages/SHA256SUMS" ] || return 0
+    for file in "$1"/*; do
+        name=${file##*/}
+        wanted=$(awk -v name="$name" '{ sub(/^\*/, "", $2) } $2 == name { print $1 }' "$packages/SHA256SUMS")
+        [ -n "$wanted" ] || die "$name is not in $packages/SHA256SUMS, and is not signed"
+        [ "$(sha256sum <"$file")" = "$wanted  -" ] || die "$name has not the hash of $packages/SHA256SUMS, and is not signed"
+    done
+}
+
 make_apt() {
     local arch archs directory
     mkdir -p "$work/apt/pool"
     cp "${debs[@]}" "$work/apt/pool/"
+    compare "$work/apt/pool"
     archs=$(for deb in "${debs[@]}"; do dpkg-deb -f "$deb" Architecture; done | sort -u)
     (
         cd "$work/apt"
@@ -94,6 +108,7 @@ END
 make_dnf() {
     mkdir -p "$work/dnf"
     cp "${rpms[@]}" "$work/dnf/"
+    compare "$work/dnf"
     rpmsign --define "__gpg $(command -v gpg)" --define "_gpg_name $fingerprint" ${GNUPGHOME:+--define "_gpg_path $GNUPGHOME"} \
         --addsign "$work"/dnf/*.rpm >"$work/log" 2>&1 </dev/null || {
         cat "$work/log" >&2

@@ -1,6 +1,7 @@
 """Signed repositories of ci/make-repo.sh, with a throw-away key, through real apt and real dnf."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -24,11 +25,22 @@ def published(tmp_path_factory):
     packages.mkdir()
     for kind in ("deb", "rpm"):
         shutil.copy(package(kind), packages)
+    sums = run(["sha256sum", *sorted(os.listdir(packages))], cwd=packages).stdout
     gpg = ["gpg", "--homedir", home, "--batch", "--quiet"]
     run([*gpg, "--passphrase", "", "--quick-generate-key", "Tests <tests@reaper.invalid>", "rsa3072", "sign", "never"])
     try:
         run([SOURCE / "ci/make-repo.sh", "--packages", packages, "--out", top / "out", "--key", "tests@reaper.invalid",
              "--gnupg-home", home, "--url", f"file://{REPO}"], timeout=120)  # fmt: skip
+        # hashes are compared before anything is signed
+        for kind, wrong, said in (
+            ("deb", re.sub(r"(?m)^\w+(?=  .*\.deb$)", "0" * 64, sums), "has not the hash of"),
+            ("rpm", "".join(line for line in sums.splitlines(True) if not line.endswith(".rpm\n")), "is not in"),
+        ):
+            (packages / "SHA256SUMS").write_text(wrong)
+            refused = run([SOURCE / "ci/make-repo.sh", "--packages", packages, "--out", top / "none", "--key", "tests@reaper.invalid",
+                           "--gnupg-home", home], check=False, timeout=120)  # fmt: skip
+            assert refused.returncode == 1 and f"{package(kind).name} {said}" in refused.stderr, refused.stderr
+        (packages / "SHA256SUMS").write_text(sums)
         # again: it is replaced whole, and nothing of the packages was changed
         run([SOURCE / "ci/make-repo.sh", "--packages", packages, "--out", top / "out", "--key", "tests@reaper.invalid",
              "--gnupg-home", home, "--url", f"file://{REPO}"], timeout=120)  # fmt: skip
