@@ -8,12 +8,14 @@
 #
 # What is in it: reaper-VERSION/, which is this checkout without its tests and history, with
 #   dist/        debs and rpms of amd64 and arm64, their bills of materials and SHA256SUMS
+#   collection/  ansible/ as the collection reaper.node, for ansible-galaxy and automation servers
 #   wheels/      Ansible for the control machine, as ansible/requirements.txt
 #                pins it, for this machine's version of Python
 #   SHA256SUMS   of every file of the tree
 # scripts/install-reaper.sh in the unpacked tree needs no network, and takes the tar itself as its
-# --package too. docs/INSTALL.md says what the site's machines need. But for wheels/ the same checkout
-# gives the same bytes.
+# --package too. docs/INSTALL.md says what the site's machines need. The image that pods name is in
+# reaperctl, so there is none to carry. But for collection/ and wheels/ the same checkout gives the
+# same bytes.
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -68,10 +70,13 @@ parts=(LICENSE README.md CMakeLists.txt CMakePresets.json ansible ci cmake docs 
     find dist \( -name '*.deb' -o -name '*.rpm' -o -name '*.spdx.json' -o -name SHA256SUMS \) -print0
 } | sort -z | tar --null --files-from=- -cf - | tar -xf - -C "$tree" --no-same-owner
 
+python=$("$here/python-env.sh")
+"$python/ansible-galaxy" collection build "$tree/ansible" --output-path "$tree/collection" </dev/null >&2 ||
+    die "ansible-galaxy could not make the collection"
 if [ "$wheels" = 1 ]; then
     requirements=ansible/requirements.txt
     [ -e "$requirements" ] || requirements=ci/requirements.txt
-    "$("$here/python-env.sh")/pip" download --quiet --disable-pip-version-check --no-input --require-hashes \
+    "$python/pip" download --quiet --disable-pip-version-check --no-input --require-hashes \
         --only-binary :all: --dest "$tree/wheels" -r "$requirements" </dev/null >&2 ||
         die "pip could not fetch Ansible (--no-wheels leaves it out)"
     cp "$requirements" "$tree/wheels/requirements.txt"

@@ -235,7 +235,8 @@ sha256() {
 # Makes the environment unless it is whole; two runs at the same time make it once.
 make_environment='
 import fcntl, os, shutil, subprocess, sys
-target, requirements = sys.argv[1:]
+target, requirements, wheels = sys.argv[1:]
+source = ["--no-index", "--find-links", wheels] if os.path.isdir(wheels) else []
 os.makedirs(os.path.dirname(target), exist_ok=True)
 with open(target + ".lock", "w") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -244,7 +245,7 @@ with open(target + ".lock", "w") as lock:
         subprocess.run([sys.executable, "-m", "venv", target], check=True, stdout=sys.stderr)
         subprocess.run(
             [target + "/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
-             "--require-hashes", "--only-binary", ":all:", "-r", requirements],
+             "--require-hashes", "--only-binary", ":all:", *source, "-r", requirements],
             check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         open(target + "/complete", "w").close()
 '
@@ -264,7 +265,8 @@ find_ansible() {
     target=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/reaper/ansible-$has-$(sha256 "$top/ansible/requirements.txt" | cut -c1-12)
     if [ ! -e "$target/complete" ]; then
         say "there is no Ansible that can be used: putting a pinned one into $target (about a minute)"
-        "$python" -c "$make_environment" "$target" "$top/ansible/requirements.txt" 2>"$work/pip" || {
+        # the air-gap tar brings them along; nothing else is asked then
+        "$python" -c "$make_environment" "$target" "$top/ansible/requirements.txt" "$top/wheels" 2>"$work/pip" || {
             why=$(grep -v '^Traceback\|^  ' "$work/pip" | tail -n 1)
             die "there is no Ansible, and none could be made; install the package ansible (${why:-python3 -m venv failed})"
         }
