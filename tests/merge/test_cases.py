@@ -1,5 +1,7 @@
 """The hard cases of merging, each judged by real daemons: docs/CONFIG-MERGE.md, "Proof"."""
 
+import dataclasses
+
 import pytest
 from confmerge import judge
 from confmerge.cases import CASES
@@ -34,6 +36,16 @@ def test_pair(tree, case, version):
 @pytest.mark.parametrize("case", QUICK, ids=lambda c: f"{c.number}-{c.quick}")
 def test_case_started(tree, case):
     check(tree, case.quick, case, start=True)
+
+
+@pytest.mark.full("fetches a containerd that nothing else needs")
+@pytest.mark.parametrize("number", ["001", "024", "026", "034", "037", "041"])
+def test_004_the_first_that_reads_version_2(tree, number):
+    """containerd 1.4 keeps its built-in runc beside a runtimes table, so the block has our runtime alone. Its
+    CRI plugin is of a time before the calls that a started daemon is asked by."""
+    (case,) = (c for c in CASES if c.number == number)
+    outcome = "create" if number == "026" else "block"
+    check(tree, judge.OLDEST, dataclasses.replace(case, expect={judge.OLDEST: outcome}, quick=""))
 
 
 @pytest.mark.submission("twelve of them with a daemon that is started: containerd takes in a dump what it refuses at its start")

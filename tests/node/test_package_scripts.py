@@ -1,7 +1,9 @@
 """What the package's scripts do where things are not as they should be."""
 
+import hashlib
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -34,6 +36,12 @@ def main_pid(node):
     return node.run("systemctl", "show", "--property=MainPID", "--value", "containerd").stdout
 
 
+def again(node):
+    """What ours says in an installation over the same version."""
+    said = node.run("dpkg", "--install", DEB, timeout=120)
+    return "\n".join(line for line in (said.stdout + said.stderr).splitlines() if line.startswith("reaper"))
+
+
 def status(node):
     return node.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "reaper").stdout
 
@@ -61,6 +69,48 @@ def test_a_refused_merge_leaves_the_package_installed(node):
     assert "reaperctl containerd apply" in said
     assert status(node) == "installed"
     assert file_state(config) == before
+    explained = node.run("reaperctl", "doctor", check=False)
+    assert explained.returncode != 0 and "FAILED   config-readable" in explained.stdout
+
+
+def test_dockers_own_configuration_is_left_alone(node):
+    """Docker's package of containerd has the CRI plugin switched off: a node of docker, not of a cluster."""
+    node.path(CONFIG).write_text('disabled_plugins = ["cri"]\n')
+    node.run("systemctl", "restart", "containerd")
+    before = file_state(node.path(CONFIG)), main_pid(node)
+    said = install(node)
+    assert "E_CRI_DISABLED" in said
+    assert (file_state(node.path(CONFIG)), main_pid(node)) == before
+    assert status(node) == "installed"
+
+
+def test_a_masked_containerd_is_not_started(node):
+    before = file_state(node.path(CONFIG))
+    node.stop_containerd()
+    node.run("systemctl", "mask", "containerd")
+    install(node)
+    assert node.run("systemctl", "is-active", "containerd", check=False).stdout == "inactive\n"
+    node.run("systemctl", "unmask", "containerd")
+    node.start_containerd()
+    node.run("systemctl", "start", "reaper-boot")
+    assert_serves(node)
+    node.run("apt-get", "-q", "-y", "purge", "reaper")
+    assert file_state(node.path(CONFIG)) == before
+
+
+def test_an_upgrade_that_changes_the_block_says_so(node):
+    """What an older version wrote is replaced and containerd restarted; else neither happens."""
+    install(node)
+    config, pid = node.path(CONFIG), main_pid(node)
+    text = config.read_text()
+    assert again(node) == "" and main_pid(node) == pid
+    older = text.replace('pod_annotations = ["reaper.runtime/*"]\n', "", 1)
+    body = re.search(r"#>> [^\n]*\n(.*)#<<", older, re.S)[1]
+    config.write_text(re.sub(r"sha256=\w+", f"sha256={hashlib.sha256(body.encode()).hexdigest()}", older))
+    node.restart_containerd()
+    pid = main_pid(node)
+    assert '"reaper-v2" was updated' in again(node)
+    assert main_pid(node) != pid and config.read_text() == text
 
 
 def test_nothing_is_restarted_where_services_may_not_be(node):
@@ -105,6 +155,49 @@ def test_containerd_goes_first(node):
     assert not node.path("/etc/containerd").exists()
 
 
+def rival(node, name, *fields, preinst="exit 0"):
+    """A package of somebody else, installed over ours."""
+    node.run("sh", "-ec", f"""mkdir -p /root/{name}/DEBIAN
+        printf '%s\\n' 'Package: {name}' 'Version: 1' 'Architecture: all' 'Maintainer: x <x@reaper.invalid>' \
+            'Description: x' {' '.join(f"'{field}'" for field in fields)} >/root/{name}/DEBIAN/control
+        printf '#!/bin/sh\\n{preinst}\\n' >/root/{name}/DEBIAN/preinst && chmod 755 /root/{name}/DEBIAN/preinst
+        dpkg-deb -b /root/{name} /root/{name}.deb""")
+    return node.run("dpkg", "--auto-deconfigure", "--install", f"/root/{name}.deb", check=False, timeout=120)
+
+
+def test_another_package_takes_our_place(node):
+    """dpkg's calls with in-favour: the removal, its abort, and being deconfigured and configured again."""
+    before = file_state(node.path(CONFIG))
+    install(node)
+    ours = file_state(node.path(CONFIG))
+    failed = rival(node, "fails", "Conflicts: reaper", "Replaces: reaper", preinst="exit 1")
+    assert failed.returncode != 0
+    assert (status(node), file_state(node.path(CONFIG))) == ("installed", ours)
+    assert_serves(node)
+    # dpkg ends with 1, for it would configure ours again and may not
+    rival(node, "breaks", "Breaks: reaper")
+    assert (status(node), file_state(node.path(CONFIG))) == ("half-configured", before)
+    assert_does_not_serve(node)
+    node.run("dpkg", "--purge", "breaks")
+    node.run("dpkg", "--configure", "-a", timeout=120)
+    assert (status(node), file_state(node.path(CONFIG))) == ("installed", ours)
+    assert_serves(node)
+    assert rival(node, "replaces", "Conflicts: reaper", "Replaces: reaper").returncode == 0
+    assert (status(node), file_state(node.path(CONFIG))) == ("config-files", before)
+    assert_does_not_serve(node)
+    assert node.run("dpkg", "--audit").stdout == ""
+
+
+def test_purge_takes_no_file_of_an_administrator(node):
+    install(node)
+    rule = node.path("/etc/reaper/policy.d/50-site")
+    rule.write_text("# ours\n")
+    for _ in range(2):
+        node.run("dpkg", "--purge", "reaper", timeout=120)
+        assert rule.read_text() == "# ours\n"
+        assert not node.path("/etc/reaper/reaper.conf").exists() and not node.path("/var/lib/reaper").exists()
+
+
 def test_a_pod_that_runs_apt_leaves_the_nodes_containerd_alone(node):
     """A view has the node's package database, so apt in it calls the scripts of this package too."""
     install(node)
@@ -113,10 +206,10 @@ def test_a_pod_that_runs_apt_leaves_the_nodes_containerd_alone(node):
     try:
         for security in ({}, {"privileged": True}):
             pod = pods.sandbox(linux={"security_context": {"namespace_options": NODE_NETWORK, **security}})
-            said = pod.run("/bin/sh", "-c", "reaperctl containerd undo --json; dpkg --install /root/reaper.deb; "
+            said = pod.run("/bin/sh", "-c", "reaperctl containerd undo --json; reaperctl containerd apply --json; dpkg --install /root/reaper.deb; "
                            "dpkg --remove reaper; dpkg --install /root/reaper.deb 2>&1", security=security)  # fmt: skip
             assert said[0] == 0, said
-            assert '"inside-a-view"' in said[1]
+            assert said[1].count('"inside-a-view"') == 2
             assert "reaper: this is the view of a Reaper pod" in said[1]
             assert (file_state(node.path(CONFIG)), main_pid(node)) == before
     finally:
@@ -151,7 +244,8 @@ def test_a_shim_that_shadows_the_packages_is_named(node):
     shadow.chmod(0o755)
     said = install(node)
     assert "reaper: warning: /usr/local/bin/containerd-shim-reaper-v2 comes before" in said
-    assert "/usr/local/bin/containerd-shim-reaper-v2" in node.run("reaperctl", "containerd", "verify").stdout
+    for view in (["containerd", "verify"], ["doctor"]):
+        assert "/usr/local/bin/containerd-shim-reaper-v2" in node.run("reaperctl", *view, check=False).stdout
 
 
 @pytest.mark.parametrize(

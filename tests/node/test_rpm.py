@@ -159,6 +159,26 @@ def test_a_containerd_of_another_package(node):
     assert "grep -qx /usr/bin/containerd" in body
 
 
+def test_a_pod_that_runs_rpm_leaves_the_nodes_containerd_alone(node):
+    """A view has the node's package database, so rpm in it calls every script of this package."""
+    dnf(node, "install", RPM)
+    before = file_state(node.path(CONFIG)), main_pid(node)
+    pods = Pods(node)
+    try:
+        security = {"privileged": True}
+        pod = pods.sandbox(linux={"security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}, **security}})
+        status, said = pod.run("/bin/sh", "-c", f"reaperctl containerd apply --json; rpm --upgrade --replacepkgs {RPM} 2>&1 && "
+                               f"rpm --erase reaper 2>&1 && rpm --install {RPM} 2>&1", security=security)  # fmt: skip
+        assert status == 0, said
+        assert '"inside-a-view"' in said
+        # %posttrans, %triggerin and its like, %preun, %posttrans
+        assert said.count("reaper: this is the view of a Reaper pod") >= 3, said
+        assert (file_state(node.path(CONFIG)), main_pid(node)) == before
+    finally:
+        pods.close()
+    assert_serves(node)
+
+
 def test_the_merge_can_be_switched_off(node):
     conf = node.path("/etc/reaper/reaper.conf")
     conf.parent.mkdir()

@@ -207,8 +207,9 @@ class Node(Machine):
 
     kind = "node"
 
-    def __init__(self, suite, name, cluster="reaper-test", install=True, prepare=True):
+    def __init__(self, suite, name, cluster="reaper-test", install=True, prepare=True, image=None):
         self.suite = suite
+        self.image = image  # else the suite's own
         self.name = name
         self.cluster = cluster
         self.install = install
@@ -220,7 +221,7 @@ class Node(Machine):
 
     def create(self):
         maker = ["rpm-node-image.sh"] if self.suite == "rpm" else ["node-image.sh", self.suite]
-        image = run([SOURCE / "ci" / maker[0], *maker[1:]], timeout=900).stdout.strip()
+        image = self.image or run([SOURCE / "ci" / maker[0], *maker[1:]], timeout=900).stdout.strip()
         self.script("delete", self.name)
         self.script("create", "--image", image, "--cluster", self.cluster, self.name, timeout=300)
         self.pid = int(run(["docker", "inspect", "--format", "{{.State.Pid}}", self.name]).stdout)

@@ -20,15 +20,40 @@ CRI = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri"]
 DEBIAN = {"1.6": "bookworm", "1.7": "trixie", "2.1": "forky"}
 BUILT = ["2.2", "2.3", "2.4"]
 VERSIONS = [*DEBIAN, *BUILT]
+# in no release that is looked after, and the first that reads a version 2 file as its successors do
+OLDEST = "1.4"
 
 
 def call(*argv, **options):
     return subprocess.run([str(a) for a in argv], capture_output=True, check=True, **options).stdout.decode()
 
 
+def oldest():
+    """containerd 1.4 of Debian 11's archive, which the machine's own apt is kept out of."""
+    path = CACHE / "bullseye" / "containerd"
+    if path.exists():
+        return str(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        pathlib.Path(work, "lists/partial").mkdir(parents=True)
+        pathlib.Path(work, "sources.list").write_text(
+            "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bullseye main\n")  # fmt: skip
+        options = [f"Dir::Etc::sourcelist={work}/sources.list", "Dir::Etc::sourceparts=-", f"Dir::State::lists={work}/lists",
+                   f"Dir::Cache={work}", "Dir::State::status=/dev/null", "APT::Sandbox::User=root",
+                   "Acquire::Check-Valid-Until=false", "Acquire::Languages=none"]  # fmt: skip
+        apt = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
+        call(*apt, "update")
+        call(*apt, "download", "containerd", cwd=work)
+        call("sh", "-c", f"dpkg-deb -x {work}/containerd_*.deb {work}/root")
+        os.rename(f"{work}/root/usr/bin/containerd", path)
+    return str(path)
+
+
 @functools.cache
 def program(version):
     """containerd of that version: Debian's out of its node image, the newer ones built."""
+    if version == OLDEST:
+        return oldest()
     if version not in DEBIAN:
         return call(ROOT / "ci/containerd/build.sh", version).strip() + "/containerd"
     image = call(ROOT / "ci/node-image.sh", DEBIAN[version]).strip()
