@@ -12,7 +12,7 @@ from machine import SOURCE, run
 pytestmark = pytest.mark.full("a root of each distribution from its archive; two minutes each")
 
 # what changes by itself, whatever is installed: of apt, dpkg and debconf, and of Ubuntu's base-files
-OTHERS = ["/var/lib/apt/extended_states", "/var/cache/apt/srcpkgcache.bin", "/var/lib/dpkg/triggers/Unincorp", "/lib.usr-is-merged", "/var/cache/debconf/tmp.ci"]
+OTHERS = ["/var/lib/apt/extended_states", "/var/cache/apt/srcpkgcache.bin", "/var/lib/dpkg/triggers/Unincorp", "/lib.usr-is-merged/", "/var/cache/debconf/tmp.ci/"]
 
 
 @pytest.fixture(scope="module")
