@@ -70,13 +70,18 @@ static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
 		SYS_clone, (unsigned long)(args.flags | SIGCHLD), 0UL, ret_pidfd, 0UL, 0UL);
 }
 
+NORETURN static void child_tell(int report, const struct err *err)
+{
+	(void)file_write_all(report, err, sizeof(*err));
+	_exit(127);
+}
+
 NORETURN static void child_fail(int report, int errnum, const char *what)
 {
 	struct err err = ERR_INIT;
 
 	(void)err_sysf(&err, errnum, "%s", what);
-	(void)file_write_all(report, &err, sizeof(err));
-	_exit(127);
+	child_tell(report, &err);
 }
 
 /* Moves every source above the target numbers first, so that no dup2 overwrites one that is still
@@ -128,6 +133,10 @@ NORETURN static void child_main(const struct proc_spec *spec, int report)
 	if (spec->cwd && chdir(spec->cwd) < 0)
 		child_fail(report, errno, spec->cwd);
 	if (spec->run) {
+		struct err err = ERR_INIT;
+
+		if (spec->prepare && spec->prepare(spec->run_arg, &err) < 0)
+			child_tell(report, &err);
 		fd_close(&report);
 		_exit(spec->run(spec->run_arg));
 	}

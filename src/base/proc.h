@@ -36,6 +36,9 @@ struct proc_spec {
 	/* Runs in the child instead of a program; its return value is the exit status. May only use
 	 * async-signal-safe calls. */
 	int (*run)(void *arg);
+	/* Before it, if not NULL: an error (below 0, and `err`) is proc_spawn's, and `run` is not
+	 * entered. */
+	int (*prepare)(void *arg, struct err *err);
 	void *run_arg;
 
 	/* fds[i] becomes descriptor i of the child (-1: /dev/null). All others are closed by exec

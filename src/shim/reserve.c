@@ -13,30 +13,45 @@
 #include "shim/socket.h"
 #include "ttrpc/frame.h"
 
-enum { ANSWER_SEC = 10, ANSWER_MAX = 4096 };
+enum { ANSWER_SEC = 10, SERVED_SEC = 1, ANSWER_MAX = 4096, FRAME_MAX = 512 };
 
-static int send_request(int sock, const char *id)
+/* Puts one request into `frame`; its length. */
+static size_t encode(uint8_t frame[FRAME_MAX], uint32_t stream, const char *method, const char *id)
 {
-	uint8_t payload[128], frame[512];
 	Task__ConnectRequest body = TASK__CONNECT_REQUEST__INIT;
 	Ttrpc__Request request = TTRPC__REQUEST__INIT;
+	uint8_t payload[128];
 	size_t len;
 
 	body.id = (char *)id; /* an identifier: 76 bytes at most */
 	request.service = (char *)SHIM_SERVICE;
-	request.method = (char *)SHIM_METHOD_RESERVE;
+	request.method = (char *)method;
 	request.payload.data = payload;
 	request.payload.len = task__connect_request__pack(&body, payload);
 	len = ttrpc__request__pack(&request, frame + TTRPC_HEADER_SIZE);
 	ttrpc_header_encode(
 		&(struct ttrpc_header) {
-			.length = (uint32_t)len, .stream = 1, .type = TTRPC_REQUEST},
+			.length = (uint32_t)len, .stream = stream, .type = TTRPC_REQUEST},
 		frame);
+	return TTRPC_HEADER_SIZE + len;
+}
+
+static int send_request(int sock, const char *id)
+{
+	uint8_t frames[2 * FRAME_MAX];
+	size_t len = encode(frames, 1, SHIM_METHOD_RESERVE, id);
+
+	len += encode(frames + len, 3, SHIM_METHOD_HOLD, id);
 	/* a new socket's buffer takes it whole */
-	if (send(sock, frame, TTRPC_HEADER_SIZE + len, MSG_NOSIGNAL) !=
-		(ssize_t)(TTRPC_HEADER_SIZE + len))
-		return -errno;
-	return 0;
+	return send(sock, frames, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -errno;
+}
+
+void reserve_keep(int sock, const char *id)
+{
+	uint8_t frame[FRAME_MAX];
+	size_t len = encode(frame, 5, SHIM_METHOD_KEEP, id);
+
+	(void)send(sock, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* 1: a whole frame is in `buf`; 0: the peer closed. */
@@ -68,6 +83,16 @@ static int receive_frame(int sock, uint8_t *buf, size_t *ret_len, uint64_t deadl
 	}
 	*ret_len = have;
 	return 1;
+}
+
+bool reserve_is_served(int sock)
+{
+	uint8_t answer[ANSWER_MAX];
+	size_t len = 0;
+
+	reserve_keep(sock, "-"); /* nobody's id: nothing is kept, and that is answered */
+	return receive_frame(sock, answer, &len, clock_boot_usec() + SERVED_SEC * USEC_PER_SEC) !=
+	       0;
 }
 
 int reserve_ask(int sock, UNUSED const char *ns, const char *id, struct err *err)

@@ -5,10 +5,23 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include "base/err.h"
 
 enum { RESERVE_GRANTED = 1, RESERVE_LEAVING = 2 };
 
+/*
+ * The place is kept for as long as this connection is open, and beyond its end only once
+ * reserve_keep was said on it: whoever asked may be killed before containerd has heard of it.
+ */
+
 /* RESERVE_GRANTED, RESERVE_LEAVING (the shim closed without an answer), or -errno (it does not
  * answer, or refuses). */
 int reserve_ask(int sock, const char *ns, const char *id, struct err *err);
+
+/* containerd has the address. Not answered; an older shim, which does not know it, kept the place
+ * already. */
+void reserve_keep(int sock, const char *id);
+
+/* Whether a shim answers there; also if none has said for a second that it does not. */
+bool reserve_is_served(int sock);

@@ -16,73 +16,17 @@
 #include "base/str.h"
 #include "groups/groups.h"
 #include "shim/container.h"
+#include "shim/reservations.h"
 #include "shim/runtime_client.h"
 #include "shim/task_service.h"
 
 enum {
-	/* how long a place is kept for a container that `start` has announced: containerd's own
-	   dial limit, and some */
-	RESERVATION_SEC = 120,
-	RESERVATIONS_MAX = 1024,
 	/* a shim with nothing to do waits that long for somebody who forgot to say Shutdown
 	   (containerd issue 11708) */
 	IDLE_SEC = 60,
 	/* how long events may still be delivered after the last container is gone */
 	FAREWELL_SEC = 5,
 };
-
-struct reservation {
-	struct list node;
-	struct shim *shim;
-	struct event_timer expiry;
-	char id[80];
-};
-
-static void forget_reservation(struct reservation *r)
-{
-	event_timer_clear(&r->expiry);
-	list_remove(&r->node);
-	free(r);
-}
-
-static void on_expiry(struct event_timer *t)
-{
-	struct reservation *r = container_of(t, struct reservation, expiry);
-	struct shim *shim = r->shim;
-
-	log_warn("container %s was announced and never created", r->id);
-	forget_reservation(r);
-	shim_reconsider(shim, true);
-}
-
-bool shim_reserve(struct shim *shim, const char *id)
-{
-	struct reservation *r;
-
-	if (shim->leaving || list_length(&shim->reservations) >= RESERVATIONS_MAX)
-		return false;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return false;
-	r->shim = shim;
-	(void)snprintf(r->id, sizeof(r->id), "%s", id);
-	list_append(&shim->reservations, &r->node);
-	event_timer_set_in(&shim->loop, &r->expiry, RESERVATION_SEC * USEC_PER_SEC, on_expiry);
-	shim_reconsider(shim, false);
-	return true;
-}
-
-void shim_unreserve(struct shim *shim, const char *id)
-{
-	struct list *pos, *tmp;
-
-	list_for_each_safe (pos, tmp, &shim->reservations) {
-		struct reservation *r = list_entry(pos, struct reservation, node);
-
-		if (str_eq(r->id, id))
-			forget_reservation(r);
-	}
-}
 
 int shim_container(
 	struct shim *shim, const char *id, struct container **ret_container, struct err *err)
@@ -239,11 +183,23 @@ static void on_warning(const struct err *err, UNUSED void *ctx)
 	log_warn("%s", err->text);
 }
 
-static void ignore(int sig)
+/* What a broken program gets of the kernel keeps its default action. */
+static bool means_a_defect(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL ||
+	       sig == SIGTRAP || sig == SIGABRT || sig == SIGSYS;
+}
+
+/* A shim with workloads stays, whatever it is told: TERM and INT are for them, and USR1, which asks
+ * containerd's own shims for their stacks, is sent to every shim of a node. */
+static void ignore_signals(void)
 {
 	struct sigaction ign = {.sa_handler = SIG_IGN};
 
-	(void)sigaction(sig, &ign, NULL);
+	for (int sig = 1; sig < _NSIG; sig++) {
+		if (sig != SIGCHLD && !means_a_defect(sig))
+			(void)sigaction(sig, &ign, NULL); /* KILL, STOP and libc's own refuse */
+	}
 }
 
 static int watch_children(struct shim *shim)
@@ -252,11 +208,7 @@ static int watch_children(struct shim *shim)
 
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);
-	/* TERM and INT are for the workloads: a shim that is told to go while it has some stays */
-	ignore(SIGPIPE);
-	ignore(SIGTERM);
-	ignore(SIGINT);
-	ignore(SIGHUP);
+	ignore_signals();
 	return event_signal_init(&shim->signals, &shim->loop, &mask, on_signal);
 }
 
@@ -308,10 +260,9 @@ static void remove_views(const struct shim *shim)
 
 static void tear_down(struct shim *shim)
 {
+	reservations_clear(shim); /* it has calls of the server's */
 	shim->server = ttrpc_server_free(shim->server);
 	shim->events = events_free(shim->events);
-	while (!list_empty(&shim->reservations))
-		forget_reservation(list_entry(shim->reservations.next, struct reservation, node));
 	event_timer_clear(&shim->idle);
 	event_timer_clear(&shim->farewell);
 	event_signal_done(&shim->signals);
@@ -327,8 +278,8 @@ static void tear_down(struct shim *shim)
 int shim_serve(const struct shim_params *params)
 {
 	struct shim shim = {.runtime_fd = -EBADF, .log_fd = params->log_fd};
+	int starter = params->starter, r;
 	struct err err = ERR_INIT;
-	int r;
 
 	shim.signals = (struct event_signal)EVENT_SIGNAL_INIT;
 	list_init(&shim.containers);
@@ -340,9 +291,12 @@ int shim_serve(const struct shim_params *params)
 	if (r < 0) {
 		log_error("starting the shim: %s", err.text);
 		(void)unlink(params->socket_path);
+		fd_close(&starter);
 	} else {
 		log_debug("shim for %s serves at %s", params->id, params->socket_path);
 		(void)shim_reserve(&shim, params->id);
+		if (starter >= 0)
+			reservations_watch(&shim, params->id, TAKE_FD(starter));
 		r = event_loop_run(&shim.loop);
 		remove_views(&shim);
 	}

@@ -45,6 +45,8 @@ struct shim_params {
 	const char *ns, *id, *socket_path;
 	const char *ttrpc_address; /* for events; NULL or empty: none */
 	int listener;              /* taken */
+	int starter;               /* taken; the `start` that waits for it (reservations.h);
+				      -EBADF: none */
 	int log_fd;                /* taken; -EBADF: no log */
 	bool debug;
 };

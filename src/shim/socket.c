@@ -88,7 +88,7 @@ static int lock_dir(const char *path, struct err *err)
 	return TAKE_FD(fd);
 }
 
-static int bind_listener(const char *path)
+int socket_bind(const char *path)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un sun;
@@ -126,38 +126,39 @@ static int connect_to(const char *path)
 	return TAKE_FD(fd);
 }
 
-int socket_claim(
-	const char *path, const char *ns, const char *id, int *ret_listener, struct err *err)
+void socket_claim_done(struct socket_claim *claim)
+{
+	fd_close(&claim->lock);
+	fd_close(&claim->peer);
+}
+
+int socket_claim(const char *path, const char *ns, const char *id, struct socket_claim *ret_claim,
+	struct err *err)
 {
 	/* each turn either ends or has seen another shim leave */
 	for (int turn = 0; turn < 16; turn++) {
 		_cleanup_close_ int peer = -EBADF, lock = lock_dir(path, err);
-		int fd, r;
+		int r;
 
 		if (lock < 0)
 			return lock;
-		fd = bind_listener(path);
-		if (fd >= 0) {
-			*ret_listener = fd;
+		if (access(path, F_OK) == 0)
+			peer = connect_to(path);
+		else
+			peer = -errno;
+		if (peer == -ECONNREFUSED && unlink(path) < 0 && errno != ENOENT)
+			return err_sysf(err, errno, "removing the stale %s", path);
+		if (peer == -ECONNREFUSED || peer == -ENOENT) {
+			ret_claim->lock = TAKE_FD(lock);
 			return 0;
 		}
-		if (fd != -EADDRINUSE)
-			return err_sysf(err, -fd, "binding %s", path);
-		peer = connect_to(path);
-		if (peer == -ECONNREFUSED) {
-			if (unlink(path) < 0 && errno != ENOENT)
-				return err_sysf(err, errno, "removing the stale %s", path);
-			continue;
-		}
-		if (peer == -ENOENT)
-			continue;
 		if (peer < 0)
 			return err_sysf(err, -peer, "connecting to %s", path);
 		/* the lock is every pod's: one shim that does not answer holds up its own only */
 		fd_close(&lock);
 		r = reserve_ask(peer, ns, id, err);
 		if (r == RESERVE_GRANTED) {
-			*ret_listener = -EBADF;
+			ret_claim->peer = TAKE_FD(peer);
 			return 0;
 		}
 		if (r < 0)
@@ -170,15 +171,21 @@ int socket_claim(
 
 void socket_remove_stale(const char *path)
 {
-	_cleanup_close_ int lock = -EBADF, peer = -EBADF;
-	struct stat st;
+	for (int turn = 0; turn < 2; turn++) {
+		_cleanup_close_ int lock = -EBADF, peer = -EBADF;
 
-	if (lstat(path, &st) < 0)
-		return;
-	lock = lock_dir(path, NULL);
-	if (lock < 0)
-		return;
-	peer = connect_to(path);
-	if (peer == -ECONNREFUSED)
-		(void)unlink(path);
+		if (access(path, F_OK) < 0)
+			return;
+		lock = lock_dir(path, NULL);
+		if (lock < 0)
+			return;
+		peer = connect_to(path);
+		if (peer == -ECONNREFUSED)
+			(void)unlink(path);
+		if (peer < 0)
+			return;
+		fd_close(&lock);
+		if (reserve_is_served(peer))
+			return;
+	}
 }

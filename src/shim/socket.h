@@ -13,6 +13,8 @@
 
 #define SHIM_SERVICE        "reaper.shim.v1.Shim"
 #define SHIM_METHOD_RESERVE "Reserve"
+#define SHIM_METHOD_HOLD    "Hold"
+#define SHIM_METHOD_KEEP    "Keep"
 
 enum { SOCKET_PATH_MAX = 107 }; /* sun_path less its NUL */
 
@@ -24,13 +26,31 @@ enum { SOCKET_PATH_MAX = 107 }; /* sun_path less its NUL */
 int socket_path(const char *dir, const char *address, const char *ns, const char *group,
 	char **ret_path, struct err *err);
 
-/*
- * Either *ret_listener is a bound listening socket at `path` (a stale one was removed), or it is
- * -EBADF and the shim that listens there has reserved a place for `id`. Concurrent callers are
- * serialised by a lock on the directory.
- */
-int socket_claim(
-	const char *path, const char *ns, const char *id, int *ret_listener, struct err *err);
+/* Who gets the path. One of the two is open. */
+struct socket_claim {
+	int lock; /* nobody listens there, and nobody else will while this is held: socket_bind */
+	int peer; /* the shim that listens there has reserved a place; say reserve_keep on it */
+};
 
-/* Removes `path` if nobody listens there. For `delete`; silent. */
+#define SOCKET_CLAIM_INIT                       \
+	{                                       \
+		.lock = -EBADF, .peer = -EBADF, \
+	}
+
+/* Claims `path` for `id`; a stale socket there is removed. */
+int socket_claim(const char *path, const char *ns, const char *id, struct socket_claim *ret_claim,
+	struct err *err);
+void socket_claim_done(struct socket_claim *claim);
+
+/*
+ * Binds and listens at `path`, which is claimed: the listener or -errno. It is the shim itself that
+ * does it, not its `start`: a socket without a shim is nobody's to remove. Async-signal-safe.
+ */
+int socket_bind(const char *path);
+
+/*
+ * Removes `path` if nobody listens there. For `delete`; silent. A shim that is just being killed
+ * lets go of its connections before it lets go of this one, so that whoever takes the connection
+ * must answer, too; one that does not for a second is left alone.
+ */
 void socket_remove_stale(const char *path);

@@ -10,6 +10,7 @@
 #include "proto/task.pb-c.h"
 #include "shim/answers.h"
 #include "shim/container.h"
+#include "shim/reservations.h"
 #include "shim/sandbox_service.h"
 #include "shim/shim.h"
 #include "shim/socket.h"
@@ -353,8 +354,21 @@ static void on_reserve(struct ttrpc_call *call, const ProtobufCMessage *message,
 		ttrpc_call_park(call, on_late_cancel, NULL);
 }
 
+static void on_hold(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	reservations_hold(ctx, ((const Task__ConnectRequest *)message)->id, call);
+}
+
+static void on_keep(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	reservations_keep(ctx, ((const Task__ConnectRequest *)message)->id);
+	answer_empty(call);
+}
+
 static const struct ttrpc_method shim_methods[] = {
 	{SHIM_METHOD_RESERVE, &task__connect_request__descriptor, on_reserve},
+	{SHIM_METHOD_HOLD, &task__connect_request__descriptor, on_hold},
+	{SHIM_METHOD_KEEP, &task__connect_request__descriptor, on_keep},
 };
 
 const struct ttrpc_service *task_services(struct shim *shim, size_t *ret_n)

@@ -21,6 +21,11 @@ static void refuse(
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	/* names come from outside: a line break in one must not look like a second message */
+	for (char *c = text; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
 	ttrpc_send_status(peer, stream, ttrpc_status_code(kind), text);
 }
 

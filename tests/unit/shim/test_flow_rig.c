@@ -49,7 +49,8 @@ int flow_connect(struct flow *f)
 
 void flow_init(struct flow *f)
 {
-	struct shim_params params = {.id = "c1", .log_fd = -EBADF};
+	struct socket_claim claim = SOCKET_CLAIM_INIT;
+	struct shim_params params = {.id = "c1", .starter = -EBADF, .log_fd = -EBADF};
 	char events[104];
 
 	if (geteuid() != 0)
@@ -68,7 +69,9 @@ void flow_init(struct flow *f)
 	params.socket_path = f->socket;
 	params.ttrpc_address = events;
 	params.listener = -EBADF;
-	cr_assert_eq(socket_claim(f->socket, f->ns, "c1", &params.listener, NULL), 0);
+	cr_assert_eq(socket_claim(f->socket, f->ns, "c1", &claim, NULL), 0);
+	params.listener = socket_bind(f->socket);
+	socket_claim_done(&claim);
 	if (getenv("FLOW_LOG")) { /* for a person who looks for the reason of a failure */
 		params.log_fd = fd_copy(STDERR_FILENO);
 		params.debug = true;

@@ -29,12 +29,16 @@ static pid_t claim(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int listener = -EBADF, r;
+		struct socket_claim claim = SOCKET_CLAIM_INIT;
+		int r;
 
 		fd_close(&silent);
-		r = socket_claim(f.socket, f.ns, "c2", &listener, NULL);
-
-		_exit(r < 0 ? FAILED : listener < 0 ? GRANTED : BOUND);
+		r = socket_claim(f.socket, f.ns, "c2", &claim, NULL);
+		if (r == 0 && claim.peer >= 0)
+			reserve_keep(claim.peer, "c2");
+		else if (r == 0)
+			r = socket_bind(f.socket);
+		_exit(r < 0 ? FAILED : claim.peer >= 0 ? GRANTED : BOUND);
 	}
 	cr_assert_gt(pid, 0);
 	return pid;
@@ -113,7 +117,8 @@ Test(shim_reserve, either_stays_for_a_start_or_lets_it_bind, .timeout = 120)
 Test(shim_reserve, answers_no_reservation_once_it_leaves, .timeout = 60)
 {
 	struct err err = ERR_INIT;
-	int early, listener = -EBADF;
+	struct socket_claim claim = SOCKET_CLAIM_INIT;
+	int early, listener;
 	pid_t start;
 
 	flow_init(&f);
@@ -129,8 +134,10 @@ Test(shim_reserve, answers_no_reservation_once_it_leaves, .timeout = 60)
 	start = fork();
 	if (start == 0)
 		_exit(reserve_ask(early, f.ns, "c2", &err));
-	cr_assert_eq(socket_claim(f.socket, f.ns, "c3", &listener, &err), 0);
+	cr_assert_eq(socket_claim(f.socket, f.ns, "c3", &claim, &err), 0);
+	listener = socket_bind(f.socket);
 	cr_assert_geq(listener, 0);
+	socket_claim_done(&claim);
 	fd_close(&early);
 	cr_assert_eq(result(start), RESERVE_LEAVING);
 	cr_assert_eq(shim_status(), 0);
@@ -141,6 +148,7 @@ Test(shim_reserve, answers_no_reservation_once_it_leaves, .timeout = 60)
 
 Test(shim_reserve, holds_up_no_other_pod_while_a_shim_does_not_answer, .timeout = 60)
 {
+	struct socket_claim first = SOCKET_CLAIM_INIT;
 	char dir[] = "/tmp/reaper-reserve-XXXXXX";
 	int conn, lock, status;
 	char request[64];
@@ -148,7 +156,9 @@ Test(shim_reserve, holds_up_no_other_pod_while_a_shim_does_not_answer, .timeout 
 
 	cr_assert_not_null(mkdtemp(dir));
 	(void)snprintf(f.socket, sizeof(f.socket), "%s/s", dir);
-	cr_assert_eq(socket_claim(f.socket, "n", "c1", &silent, NULL), 0);
+	cr_assert_eq(socket_claim(f.socket, "n", "c1", &first, NULL), 0);
+	silent = socket_bind(f.socket);
+	socket_claim_done(&first);
 	start = claim();
 	(void)fcntl(silent, F_SETFL, 0);
 	conn = accept4(silent, NULL, NULL, SOCK_CLOEXEC);

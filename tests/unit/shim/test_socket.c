@@ -40,6 +40,15 @@ Test(shim_socket, refuses_a_directory_that_leaves_no_room_for_the_name)
 	cr_assert(strstr(err.text, "at most 107"), "%s", err.text);
 }
 
+static int claim_and_bind(const char *path)
+{
+	_cleanup_(socket_claim_done) struct socket_claim claim = SOCKET_CLAIM_INIT;
+
+	cr_assert_eq(socket_claim(path, "n", "c1", &claim, NULL), 0);
+	cr_assert_geq(claim.lock, 0);
+	return socket_bind(path);
+}
+
 Test(shim_socket, replaces_one_that_nobody_listens_on_and_makes_it_roots_own)
 {
 	char dir[] = "/tmp/reaper-socket-XXXXXX", path[64];
@@ -48,13 +57,13 @@ Test(shim_socket, replaces_one_that_nobody_listens_on_and_makes_it_roots_own)
 
 	cr_assert_not_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/s/x", dir);
-	cr_assert_eq(socket_claim(path, "n", "c1", &first, NULL), 0);
+	first = claim_and_bind(path);
 	cr_assert_geq(first, 0);
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0600);
 	(void)close(first);
 	first = -EBADF;
-	cr_assert_eq(socket_claim(path, "n", "c1", &second, NULL), 0);
+	second = claim_and_bind(path);
 	cr_assert_geq(second, 0);
 	(void)close(second);
 	second = -EBADF;
