@@ -2,7 +2,6 @@
 next run completes or restores."""
 
 import collections
-import hashlib
 import os
 import pathlib
 import stat
@@ -10,7 +9,7 @@ import subprocess
 
 import pytest
 
-from faults import sysfault
+from faults import sample, sysfault
 from machine import BINARIES, SOURCE, run
 from trees import remove_tree
 
@@ -147,20 +146,6 @@ def completes_or_restores(broken, expected):
         assert files(tree.census()) == files(expected.undone_census)
         state_is_clean(tree)
         remove_tree(tree.root)
-
-
-def commit_id():
-    result = run(["git", "-C", SOURCE, "rev-parse", "HEAD"], check=False)
-    return result.stdout.strip() or "no commit"
-
-
-def sample(calls, count):
-    """Numbers from 1 to calls, others for each commit."""
-    by_hash = lambda n: hashlib.sha256(f"{commit_id_once} {n}".encode()).digest()
-    return sorted(sorted(range(1, calls + 1), key=by_hash)[:count])
-
-
-commit_id_once = commit_id()
 
 
 def start_of(tree, expected, command):

@@ -7,7 +7,6 @@ import pytest
 
 from faults import SYSFAULT, sysfault
 from machine import run
-from trees import remove_tree
 from waiting import until
 
 MKDIR = ["mkdir", "mkdirat"]
@@ -79,10 +78,10 @@ def test_goes_on_in_the_background(tmp_path):
     report = sysfault(command, call=MKDIR, follow=True, detach=True, at="2", action="kill", cwd=tmp_path)
     assert report.status == 3
     (tmp_path / "gate").write_text("go\n")
-    text = until(lambda: report.path.exists() and report.path.read_text(), what="the report comes")
-    assert "hit=2 call=mkdir" in text
+    until(report.has_come, what="the report")
+    report.close()
+    assert report.hit == 2 and report.call in MKDIR
     assert names(tmp_path) == ["a", "gate"]
-    remove_tree(report.path.parent)
 
 
 def test_says_what_it_cannot_do():

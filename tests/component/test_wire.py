@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import socket
 import struct
 
@@ -194,6 +195,63 @@ def test_a_reader_that_does_not_read_stalls_only_itself(server):
     with Connection(server) as other:
         alive(other)
     slow.close()
+
+
+@pytest.mark.parametrize("service, method", [
+    ("containerd.services.events.ttrpc.v1.Events", "Forward"), ("grpc.health.v1.Health", "Check"), ("", ""), (V3, ""), ("", "State"),
+    (V3 + "\n", "State"), ("x" * 1_000_000, "y" * 1_000_000), ("../" * 100, "%s%n"), (V3.lower(), "State"),
+    (V3, "state"), ("containerd.task.v2.Task/State", "")], ids=range(11))  # fmt: skip
+def test_wrong_services(connection, service, method):
+    assert code(lambda: connection.call(service, method, TASK.encode("StateRequest", {"id": "one"}))) in (UNIMPLEMENTED, INVALID)
+    alive(connection)
+
+
+def test_many_that_drip(server):
+    """A byte of each of two hundred requests at a time: one that is whole is answered between any two of them."""
+    request = frame(1, REQUEST, TTRPC.encode("Request", {
+        "service": V3, "method": "Connect", "payload": TASK.encode("ConnectRequest", {"id": "one"})}))  # fmt: skip
+    slow = [Connection(server) for _ in range(200)]
+    with Connection(server) as other:
+        for at in range(len(request)):
+            for each in slow:
+                each.socket.sendall(request[at : at + 1])
+            alive(other)
+    for each in slow:
+        assert TASK.decode("ConnectResponse", each.finish(1)).shim_pid > 0
+        each.close()
+
+
+def test_ten_thousand_connections(server, bench):
+    """As many as are too many are closed at once; who was there is served, and so is who comes when they have gone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(12_000, hard), hard))
+    (pid,) = bench.shims()
+    opened = []
+    try:
+        with Connection(server) as first:
+            alive(first)
+            for number in range(10_000):
+                # without a time-out: one that has it does not wait for room in the backlog
+                opened.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                opened[-1].connect(str(server))
+                if number % 1000 == 0:
+                    alive(first)
+            alive(first)
+            assert len(os.listdir(f"/proc/{pid}/fd")) < 300
+    finally:
+        for each in opened:
+            each.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def comes_in():
+        try:
+            with Connection(server) as later:
+                alive(later)
+            return True
+        except ConnectionError:
+            return False  # it has not seen all of them go yet
+
+    until(comes_in)
 
 
 def test_many_connections(server):

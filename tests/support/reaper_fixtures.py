@@ -10,6 +10,7 @@ import pytest
 
 import census
 from bench import Bench
+from life import Life
 from machine import Bare, Host, Node, run
 from pods import Pods
 
@@ -100,6 +101,24 @@ def bench(checked):
     made = Bench()
     yield made
     made.close()
+
+
+@pytest.fixture
+def lives(bench):
+    """lives(POD, PROGRAM, …) leads a life: (it, what is wrong with what was said and with what is left)."""
+    (bench.directory / "history.jsonl").touch()
+    before = census.take(bench)
+    # hundreds of lives: somebody else's cgroups come and go meanwhile
+    passing = lambda line: " cgroup " in line and f"/reaper-component-{os.getpid()}" not in line
+
+    def lead(pod, program=None, **more):
+        bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod" if pod else "node"
+        if program == "delete":  # it has something to do when the shim is killed under a running task
+            more["cut"] = f"Wait {'two' if pod else 'one'}"
+        life = Life(bench, pod, program, **more).lead()
+        return life, life.wrong + census.settle(bench, before, passing)
+
+    return lead
 
 
 @pytest.fixture
