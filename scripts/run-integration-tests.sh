@@ -102,7 +102,7 @@ why_static() {
     size) echo "files and functions stay readable" ;;
     footprint) echo "one call of libc can double a static program" ;;
     cases) echo "each hard case of changing containerd's configuration has a test, or a reason" ;;
-    defects) echo "each defect of the prototype, and each pitfall of other shims, has its test" ;;
+    defects) echo "each defect of the prototype, pitfall of other shims and class of attack has its test" ;;
     links) echo "a page that is not there, or has no such heading" ;;
     blocks) echo "commands in a page that no test runs are wrong one day" ;;
     diagrams) echo "a picture that is not of its text tells of yesterday" ;;
