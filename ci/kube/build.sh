@@ -4,11 +4,12 @@
 #   ci/kube/build.sh [PROGRAM…]   all, or only these (see --list)
 #   ci/kube/build.sh --name       print the directory only; builds nothing
 #   ci/kube/build.sh --missing    print the programs that are not built yet, one a line
-#   ci/kube/build.sh --list       the programs
+#   ci/kube/build.sh --list       the programs, those too that are built only when they are named
 #   ci/kube/build.sh --delete     remove what was built; Go's caches stay (ci/containerd/build.sh has them too)
 #
 # Prints the directory: kubelet, kubeadm, kubectl, the control plane, kube-proxy, etcd, coredns, kind and
-# the CNI plugins (cni-NAME). All static. The modules are pinned, by hash, in modules/.
+# the CNI plugins (cni-NAME). All static. The modules are pinned, by hash, in modules/. Only when they are
+# named: Kubernetes' own tests (e2e.test), what their pods run (agnhost), and what runs the tests at once (ginkgo).
 #
 # k8s.io/kubernetes cannot be installed by name, because its go.mod has replace directives: modules/kubernetes
 # has the same go.mod with the published staging modules instead of the directories.
@@ -37,6 +38,10 @@ kube-scheduler kubernetes k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy kubernetes k8s.io/kubernetes/cmd/kube-proxy
 etcd etcd go.etcd.io/etcd/server/v3
 coredns coredns ."
+optional="\
+agnhost kubernetes k8s.io/kubernetes/test/images/agnhost
+ginkgo kubernetes github.com/onsi/ginkgo/v2/ginkgo
+e2e.test kubernetes k8s.io/kubernetes/test/e2e"
 
 base=$REAPER_CI_STATE/kube
 export GOFLAGS="-mod=readonly -modcacherw -buildvcs=false -trimpath -p=2" GOTOOLCHAIN=local GOWORK=off
@@ -54,8 +59,9 @@ done
 hash=$({ cat "$here"/modules/*/*; echo "$programs $link"; } | sha256sum | cut -c1-12)
 target=$base/programs-$KUBERNETES-$hash
 
-names() { cut -d ' ' -f 1 <<<"$programs"; }
-missing() { for name in $(names); do [ -x "$target/$name" ] || echo "$name"; done; }
+default() { cut -d ' ' -f 1 <<<"$programs"; }
+names() { cut -d ' ' -f 1 <<<"$programs"$'\n'"$optional"; }
+missing() { for name in $(default); do [ -x "$target/$name" ] || echo "$name"; done; }
 
 case ${1:-} in
 --name) echo "$target" && exit 0 ;;
@@ -66,7 +72,7 @@ case ${1:-} in
 esac
 
 wanted=$*
-for name in ${wanted:=$(names | tr '\n' ' ')}; do
+for name in ${wanted:=$(default | tr '\n' ' ')}; do
     names | grep -qx -- "$name" || die "unknown program: $name (known: $(names | tr '\n' ' '))"
 done
 
@@ -89,8 +95,9 @@ while read -r name module package; do
     case " $wanted " in *" $name "*) ;; *) continue ;; esac
     [ ! -x "$target/$name" ] || continue
     say "building $name"
-    (cd "$here/modules/$module" && nice -n 19 go build -ldflags "$link" -o "$work/$name" "$package") </dev/null >&2 ||
+    case $name in *.test) how=(test -c -vet=off) ;; *) how=(build) ;; esac
+    (cd "$here/modules/$module" && nice -n 19 go "${how[@]}" -ldflags "$link" -o "$work/$name" "$package") </dev/null >&2 ||
         die "$name could not be built"
     mv "$work/$name" "$target/$name"
-done <<<"$programs"
+done <<<"$programs"$'\n'"$optional"
 echo "$target"
