@@ -18,12 +18,13 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def clean_nodes(request, cluster):
-    """When the tests of a file are over, nothing of their pods may be left on any node.
+    """The cluster serves when the tests of a file begin; when they are over, nothing of their pods may be left on any node.
 
     A file that restarts the nodes' daemons says so by ADD_ONS_RESTART = True.
     """
     only_ours = getattr(request.module, "ADD_ONS_RESTART", False)
     cluster.ensure_installed()
+    cluster.wait_for_add_ons()
     nodes = list(cluster.nodes.values())
     before = {node.name: traces(node) for node in nodes}
     yield

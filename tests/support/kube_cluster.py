@@ -104,6 +104,26 @@ class Cluster:
         """Until the API server answers; it does not for some seconds when its node's containerd restarts."""
         until(lambda: self.kubectl("get", "--raw=/readyz", check=False).returncode == 0, limit=120, what="the API server")
 
+    def wait_for_add_ons(self):
+        """Until all that the cluster itself runs serves.
+
+        Where systemd manages devices on cgroup v1, it moves the first process of a pod out of the scope that runc's
+        shim looks into; containerd then takes the shim for a leaked one when it restarts, and the kubelet makes the
+        pod anew. When that comes often it waits up to five minutes, without kube-proxy on the node: a pod with
+        another name waits for nothing.
+        """
+        items = json.loads(self.out("get", "pods", "--namespace", "kube-system", "-o", "json"))["items"]
+        for item in items:
+            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in item["status"].get("conditions", []))
+            if not ready and item["metadata"]["ownerReferences"][0]["kind"] != "Node":
+                self.kubectl("delete", "pod", "--namespace", "kube-system", item["metadata"]["name"], "--ignore-not-found")
+
+        def serve():
+            arguments = ["--for=condition=Ready", "pods", "--all", "--namespace", "kube-system", "--timeout=60s"]
+            return self.kubectl("wait", *arguments, check=False).returncode == 0
+
+        until(serve, limit=300, what="the cluster's own pods")
+
     # --- pods -----------------------------------------------------------------------------------
 
     def phase(self, name, phase, limit=90):
