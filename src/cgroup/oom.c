@@ -66,7 +66,7 @@ int cgroup_oom_watch(const struct cgroup *cg, struct cgroup_oom_watch *ret_watch
 		return err_sysf(err, errno, "%s", path);
 	if (d->v2) {
 		w = (struct cgroup_oom_watch) {.fd = TAKE_FD(file), .events = EPOLLPRI};
-		cgroup_oom_seen(&w);
+		(void)cgroup_oom_seen(&w);
 	} else {
 		w = (struct cgroup_oom_watch) {.fd = -EBADF, .events = EPOLLIN, .early = true};
 		r = register_eventfd(d->path, file, &w.fd);
@@ -77,16 +77,17 @@ int cgroup_oom_watch(const struct cgroup *cg, struct cgroup_oom_watch *ret_watch
 	return 0;
 }
 
-void cgroup_oom_seen(const struct cgroup_oom_watch *watch)
+uint64_t cgroup_oom_seen(const struct cgroup_oom_watch *watch)
 {
 	char text[EVENTS_TEXT_MAX];
-	uint64_t times;
+	uint64_t times = 0;
 	ssize_t n;
 
-	/* both reads are for their effect: a file that was read is quiet again */
+	/* both reads are for their effect, too: a file that was read is quiet again */
 	n = watch->early ? read(watch->fd, &times, sizeof(times))
 			 : pread(watch->fd, text, sizeof(text), 0);
 	(void)n;
+	return times;
 }
 
 void cgroup_oom_watch_done(struct cgroup_oom_watch *watch)

@@ -32,8 +32,11 @@ struct cgroup_oom_watch {
  */
 int cgroup_oom_watch(const struct cgroup *cg, struct cgroup_oom_watch *ret_watch, struct err *err);
 
-/* It was ready and has been looked at: quiet until the next one. */
-void cgroup_oom_seen(const struct cgroup_oom_watch *watch);
+/*
+ * Looks at it, so that it is quiet until the next one. Returns how often memory was short since it
+ * was looked at before, which only v1 tells; there the end of the cgroup counts as once more.
+ */
+uint64_t cgroup_oom_seen(const struct cgroup_oom_watch *watch);
 
 /* Closes it. Twice is allowed. */
 void cgroup_oom_watch_done(struct cgroup_oom_watch *watch);

@@ -2,6 +2,7 @@
  * (/tasks/oom, which CRI turns into OOMKilled): once for each time the count of kills has grown. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "cgroup/oom.h"
 #include "event/loop.h"
@@ -17,6 +18,10 @@ struct oom {
 	struct event_timer look;
 	uint64_t look_usec; /* how long the next look is away; 0: none is */
 	uint64_t kills;     /* that the world knows of, or that were before us */
+	uint64_t shortages; /* told, and no kill counted for them (v1); the cgroup's end is one, too
+			     */
+	bool doubt;         /* the cgroup is gone, and whether there was a kill will show */
+	bool decided;       /* it has shown, or did not in time */
 	struct event_receipt receipt;
 };
 
@@ -29,8 +34,12 @@ struct oom {
  * the log. */
 void oom_watch(struct container *c);
 
-/* Looks now: when a process that may have been killed is reaped, and before its exit is published.
- * A scope of systemd's may be gone soon after. */
+/*
+ * Looks now: when a process that may have been killed is reaped, and before its exit is published.
+ * systemd takes a scope away as soon as nothing runs in it, on a busy host before we have read its
+ * count. Then the kernel's word that memory was short decides, if SIGKILL has ended the first
+ * process; it may come a moment later, so that oom_told() says no meanwhile.
+ */
 void oom_check(struct container *c);
 
 /*

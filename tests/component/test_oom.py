@@ -1,5 +1,6 @@
 """/tasks/oom: once for each kill, with the container's id, before the exit that it explains."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -193,6 +194,13 @@ def caught(pid, number):
     return int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16) >> (number - 1) & 1
 
 
+def removed(directory):
+    """Tries to remove a cgroup, which can be done when nothing is in it."""
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+    return directory
+
+
 def rounds(bench, count):
     """The shim finds the kernel's word of the kill and the end of the process at once, in any order."""
     for number in range(count):
@@ -217,6 +225,46 @@ def rounds(bench, count):
 
 def test_a_kill_that_is_told_with_the_end_comes_before_it(bench):
     rounds(bench, 3)
+
+
+def test_a_kill_in_a_scope_that_is_gone_is_told(bench):
+    """systemd takes a scope away when nothing runs in it, which may be before the shim reads its count (on v1, which tells
+    of the shortage and of the end of the cgroup by the same descriptor)."""
+    c = hungry(bench, f"trap 'exec {HUNGRY}' USR1; sleep 600 & wait")
+    memory = directories(c.pid).get("memory")
+    if not memory:
+        c.call("Kill", signal=9)
+    else:
+        assert memory.is_dir()
+        until(lambda: caught(c.pid, signal.SIGUSR1), what="the handler")
+        os.kill(c.shim_pid, signal.SIGSTOP)
+        try:
+            os.kill(c.pid, signal.SIGUSR1)
+            until(lambda: is_zombie(c.pid), what="the kill")
+            until(lambda: not removed(memory).exists(), what="the end of the cgroup")
+        finally:
+            os.kill(c.shim_pid, signal.SIGCONT)
+    assert c.call("Wait").exit_status == 137
+    c.end()
+    bench.events.wait("/tasks/delete")
+    expected = ["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"]
+    assert topics(bench) == (expected if memory else [t for t in expected if t != "/tasks/oom"])
+
+
+def test_a_scope_that_is_gone_without_a_shortage_tells_nothing(bench):
+    c = hungry(bench, "exec sleep 600")
+    memory = directories(c.pid).get("memory")
+    os.kill(c.shim_pid, signal.SIGSTOP)
+    try:
+        os.kill(c.pid, signal.SIGKILL)
+        until(lambda: is_zombie(c.pid), what="the end")
+        until(lambda: not memory or not removed(memory).exists(), what="the end of the cgroup")
+    finally:
+        os.kill(c.shim_pid, signal.SIGCONT)
+    assert c.call("Wait").exit_status == 137
+    c.end()
+    bench.events.wait("/tasks/delete")
+    assert "/tasks/oom" not in topics(bench)
 
 
 @pytest.mark.full("the same, for rare interleavings")
