@@ -57,3 +57,12 @@ def test_the_page_has_the_rooms_of_the_check():
     # the last room includes all others, which a row need not repeat
     assert page.pop("bin") == {"all", "of", "them"} and check.pop("bin") == {*check, "proto"}
     assert page == check
+
+
+@pytest.mark.submission("the first build on a fresh machine fails for want of what the page forgot")
+def test_the_page_has_the_packages_of_the_build():
+    page = re.search(r"^Build dependencies on Debian: `([^`]*)`", (SOURCE / "README.md").read_text(), re.M)[1]
+    control = re.search(r"^Build-Depends: (.*?)^\S", (SOURCE / "packaging/debian/control").read_text(), re.M | re.S)[1]
+    needed = {each.split()[0] for each in control.split(",")} - {"debhelper-compat"}
+    # what every Debian package is built with, and what the unit tests are written with
+    assert set(page.split()) == needed | {"build-essential", "libcriterion-dev"}
