@@ -29,6 +29,7 @@ ENVIRONMENTS = {
     "rpm": "a node with an rpm database, dnf and the packages; tests/node",
     "kube": "the top of the checkout, with kubectl and a cluster whose nodes have Reaper; tests/kube",
     "own-cluster": "a copy of the checkout, with Go and a container engine: the commands make a cluster; tests/kube",
+    "airgap": "a machine without network, with the air-gap tar: tests/node/test_airgap.py does it in its own words",
     "list": "the top of the checkout, each command with --list: these are the tests themselves; tests/node",
 }
 
