@@ -99,7 +99,14 @@ unshare --mount --propagation private sh -c '
     mount -t tmpfs -o mode=0700 reaper "${REAPER_PACKAGE%/*}/mnt" && cd "${REAPER_PACKAGE%/*}/mnt" || exit 1
     case $REAPER_PACKAGE in
     *.deb) dpkg-deb --fsys-tarfile "$REAPER_PACKAGE" | tar -xf - ./usr/bin ;;
-    *) rpm2cpio "$REAPER_PACKAGE" | cpio --quiet -idm "./usr/bin/*" ;;
+    *)
+        if command -v cpio >/dev/null; then
+            rpm2cpio "$REAPER_PACKAGE" | cpio --quiet -idm "./usr/bin/*"
+        else
+            # a tree of its own, with a database of its own; no script is run
+            rpm --root "$PWD" --install --nodeps --noscripts --notriggers --nosignature --excludedocs --ignoresize \
+                --quiet "$REAPER_PACKAGE"
+        fi ;;
     esac || exit 1
     PATH=$PWD/usr/bin:$PATH
     cd /
