@@ -76,7 +76,7 @@ def assert_after(node):
     assert_whole(node)
     assert is_installed(node)
     assert_serves(node)
-    for left in ("/var/lib/reaper/packages/began", "/var/lib/reaper/packages/back", "/run/reaper-job"):
+    for left in ("/var/lib/reaper/packages/began", "/run/reaper-job"):
         assert not node.path(left).exists(), left
 
 

@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 
 from reaper_node import (  # noqa: E402  pylint: disable=wrong-import-position
     JOBS,
+    PACKAGES,
     PODS,
     NodeAction,
     NodeError,
@@ -41,11 +42,14 @@ COMMANDS = {
 }
 
 # reaperctl, hash of the kept package, format, architecture
-PROBE = r"""
+PROBE = (
+    PACKAGES
+    + r"""
 command -v reaperctl || echo
 cd /var/lib/reaper/packages 2>/dev/null && sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1 | grep . || echo
-if command -v dpkg >/dev/null; then echo deb; dpkg --print-architecture; else echo rpm; uname -m; fi
+case $(packages) in deb) echo deb; dpkg --print-architecture ;; *) echo rpm; uname -m ;; esac
 """
+)
 
 # The answer as JSON; for a dry run that shows differences, the text with the difference behind it.
 RUN = r"""
@@ -82,7 +86,7 @@ echo "=== answer"
 cat "$job.answer"
 cat "$job.error" >&2
 job_end
-case $2:$rc in apply:0 | apply:10) rm -f /var/lib/reaper/packages/began /var/lib/reaper/packages/back ;; esac
+case $2:$rc in apply:0 | apply:10) rm -f /var/lib/reaper/packages/began ;; esac
 echo
 echo "=== pods $before $(pods)"
 return "$rc"

@@ -9,29 +9,32 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
-from reaper_node import PODS, NodeAction  # noqa: E402  pylint: disable=wrong-import-position
+from reaper_node import PACKAGES, PODS, NodeAction  # noqa: E402  pylint: disable=wrong-import-position
 
 SCRIPT = (
-    PODS
+    PACKAGES
+    + PODS
     + r"""
 first() { "$@" 2>/dev/null | head -n 1; }
 echo "user=$(id -u)"
 echo "kernel=$(uname -r)"
 echo "machine=$(uname -m)"
-if command -v dpkg >/dev/null; then
-    echo "packages=deb"
+packages=$(packages)
+echo "packages=$packages"
+case $packages in
+deb)
     echo "architecture=$(first dpkg --print-architecture)"
     echo "reaper_status=$(first dpkg-query -W -f '${db:Status-Status}' reaper)"
     echo "reaper_version=$(first dpkg-query -W -f '${Version}' reaper)"
-fi
-if ! command -v dpkg >/dev/null && command -v rpm >/dev/null; then
-    echo "packages=rpm"
+    ;;
+rpm)
     echo "architecture=$(uname -m)"
     if rpm -q reaper >/dev/null 2>&1; then
         echo "reaper_status=installed"
         echo "reaper_version=$(first rpm -q --qf '%{VERSION}-%{RELEASE}' reaper)"
     fi
-fi
+    ;;
+esac
 for kept in /var/lib/reaper/packages/previous.* /var/lib/reaper/packages/back; do [ ! -e "$kept" ] || echo "previous=$kept"; done
 echo "began=$(first cat /var/lib/reaper/packages/began)"
 echo "hostname=$(first cat /proc/sys/kernel/hostname)"

@@ -22,26 +22,33 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
-from reaper_node import NodeAction, NodeError  # noqa: E402  pylint: disable=wrong-import-position
+from reaper_node import PACKAGES, NodeAction, NodeError  # noqa: E402  pylint: disable=wrong-import-position
 from reaper_source import choose  # noqa: E402  pylint: disable=wrong-import-position
 
 # format, architecture, status, version, hash of the kept package, version of the one before
-PROBE = r"""
-if command -v dpkg-query >/dev/null; then
+PROBE = (
+    PACKAGES
+    + r"""
+case $(packages) in
+deb)
     echo deb
     dpkg --print-architecture
     dpkg-query -W -f '${db:Status-Status}\n${Version}\n' reaper 2>/dev/null || printf 'none\n\n'
-elif command -v rpm >/dev/null; then
+    ;;
+rpm)
     echo rpm
     uname -m
     rpm -q --qf 'installed\n%{VERSION}-%{RELEASE}\n' reaper 2>/dev/null || printf 'none\n\n'
-else
+    ;;
+*)
     echo "this node has neither dpkg nor rpm" >&2
     return 1
-fi
+    ;;
+esac
 cd /var/lib/reaper/packages 2>/dev/null || return 0
 sha256sum current.deb current.rpm 2>/dev/null | cut -d ' ' -f 1
 """
+)
 
 APT = r"""
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 REAPER_CONTAINERD_MERGE=no
@@ -107,8 +114,8 @@ mv -f "$kept/new.$2" "$kept/current.$2" && rm -f "$kept/back"
 """
 
 # The package before this one and this one change places, so that there is a way back from here, too.
-# `back` is the hash of the one that is wanted, until containerd has it: going on for a run that died
-# does not change places again.
+# `back` is the hash of the one that was wanted, until another is installed: the same call once more, for
+# nodes that a run that died has left, does not change places again.
 PREVIOUS = r"""
 hash_of() { sha256sum 2>/dev/null <"$kept/$1" | cut -d ' ' -f 1; }
 if [ ! -e "$kept/back" ]; then
@@ -146,7 +153,7 @@ printf '[reaper]\nname=Reaper\nbaseurl=%s/dnf\nenabled=1\ngpgcheck=1\nrepo_gpgch
 "$dnf" -y --disablerepo='*' --enablerepo=reaper makecache 2>&1 || return
 """
 FROM_REPOSITORY = r"""
-begin "$4" || { never_mind; return; }
+begin "$4" && rm -f "$kept/back" || { never_mind; return; }
 install "$3" || { [ -e /usr/bin/reaperctl ] || never_mind; return 1; }
 """
 FORMATS = {"deb": (APT, APT_REPOSITORY, "reaper=%s"), "rpm": (DNF, DNF_REPOSITORY, "reaper-%s")}
@@ -216,6 +223,12 @@ class ActionModule(NodeAction):
         if rc != 0:
             raise NodeError("the node has no version before this one (%s)" % kept)
         result = self.outcome(node["version"], out.strip())
+        rc, _out, _err = self.script(
+            'cd "${1%/*}" && [ -e back ] && [ ! -e "new.$2" ] && [ "$(cat back)" = "$3" ]', kept, node["format"], node["hash"]
+        )
+        if rc == 0:
+            # it was taken back already
+            return self.outcome(node["version"], node["version"])
         result["changed"] = True
         if not self.check_mode:
             self.must_as_job("the previous package could not be installed", self.tools + BEGIN + PREVIOUS, node["format"])

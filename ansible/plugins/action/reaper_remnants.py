@@ -14,14 +14,10 @@ from reaper_node import NodeAction  # noqa: E402  pylint: disable=wrong-import-p
 SCRIPT = r"""
 dry=$1
 owned() {
-    if command -v dpkg-query >/dev/null; then dpkg-query -S "$1" >/dev/null 2>&1; else rpm -qf "$1" >/dev/null 2>&1; fi
+    dpkg-query -S "$1" >/dev/null 2>&1 || rpm -qf "$1" >/dev/null 2>&1
 }
 installed() {
-    if command -v dpkg-query >/dev/null; then
-        dpkg-query -W -f '${db:Status-Status}' reaper 2>/dev/null | grep -qx 'installed\|config-files'
-    else
-        rpm -q reaper >/dev/null 2>&1
-    fi
+    dpkg-query -W -f '${db:Status-Status}' reaper 2>/dev/null | grep -qx 'installed\|config-files' || rpm -q reaper >/dev/null 2>&1
 }
 # a package that is there removes its files itself
 ! installed || return 0

@@ -24,6 +24,19 @@ echo "no writable directory in /run, /dev/shm, /tmp or /var/tmp" >&2
 return 1
 """
 
+# deb or rpm; a machine may have the programs of both, and then it is what its containerd came with.
+PACKAGES = r"""
+packages() {
+    if command -v rpm >/dev/null && rpm -qf "$(command -v containerd)" >/dev/null 2>&1; then
+        echo rpm
+    elif command -v dpkg >/dev/null; then
+        echo deb
+    elif command -v rpm >/dev/null; then
+        echo rpm
+    fi
+}
+"""
+
 # How many pods run here, of every runtime that has a shim.
 PODS = r"""
 pods() {
