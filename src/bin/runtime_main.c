@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "base/str.h"
 #include "oci/features.h"
+#include "oci/init_contract.h"
 #include "oci/spec.h"
 #include "runtime/hook_stage.h"
 #include "runtime/init.h"
@@ -22,7 +23,7 @@ enum { EXIT_USAGE = 2 };
 /* All options of all commands; each command says which it wants. */
 struct options {
 	const char *bundle, *id, *ns, *exec_id, *stage, *pid;
-	bool json;
+	bool json, born;
 };
 
 struct command {
@@ -40,11 +41,12 @@ enum {
 	OPT_STAGE = 16,
 	OPT_PID = 32,
 	OPT_JSON = 64,
+	OPT_BORN = 128,
 };
 
 static int run_init(const struct options *o, char *const *env)
 {
-	struct init_args args = {o->bundle, o->id, o->ns, o->exec_id};
+	struct init_args args = {o->bundle, o->id, o->ns, o->exec_id, o->born};
 
 	return runtime_init(&args, env);
 }
@@ -242,7 +244,7 @@ static const struct command commands[] = {
 		run_features},
 	{"init", "init --bundle DIR --id ID --namespace NS [--exec ID]",
 		"becomes the workload; only for the shim", OPT_BUNDLE | OPT_ID | OPT_NAMESPACE,
-		OPT_EXEC, 0, run_init},
+		OPT_EXEC | OPT_BORN, 0, run_init},
 	{"hooks", "hooks --bundle DIR --id ID --namespace NS --stage STAGE",
 		"runs hooks of the spec; only for the shim",
 		OPT_BUNDLE | OPT_ID | OPT_NAMESPACE | OPT_STAGE, OPT_PID, 0, run_hooks},
@@ -275,9 +277,10 @@ struct option {
 	const char **value; /* NULL: a switch */
 	unsigned bit;
 	bool identifier;
+	bool *on; /* of a switch */
 };
 
-enum { N_OPTIONS = 7 };
+enum { N_OPTIONS = 8 };
 
 static int take_value(const struct option *option, const char *value, unsigned *seen)
 {
@@ -311,13 +314,14 @@ static int parse_options(
 {
 	struct options o = {0};
 	const struct option known[N_OPTIONS] = {
-		{"--bundle", &o.bundle, OPT_BUNDLE, false},
-		{"--id", &o.id, OPT_ID, true},
-		{"--namespace", &o.ns, OPT_NAMESPACE, true},
-		{"--exec", &o.exec_id, OPT_EXEC, true},
-		{"--stage", &o.stage, OPT_STAGE, true},
-		{"--pid", &o.pid, OPT_PID, true},
-		{"--json", NULL, OPT_JSON, false},
+		{"--bundle", &o.bundle, OPT_BUNDLE, false, NULL},
+		{"--id", &o.id, OPT_ID, true, NULL},
+		{"--namespace", &o.ns, OPT_NAMESPACE, true, NULL},
+		{"--exec", &o.exec_id, OPT_EXEC, true, NULL},
+		{"--stage", &o.stage, OPT_STAGE, true, NULL},
+		{"--pid", &o.pid, OPT_PID, true, NULL},
+		{"--json", NULL, OPT_JSON, false, &o.json},
+		{INIT_BORN_IN_CGROUP, NULL, OPT_BORN, false, &o.born},
 	};
 	unsigned seen = 0;
 	int r = 0;
@@ -328,7 +332,7 @@ static int parse_options(
 		if (!option)
 			return usage("unknown argument", argv[i]);
 		if (!option->value)
-			o.json = true;
+			*option->on = true;
 		else if (str_eq(argv[i], option->name))
 			r = take_value(option, ++i < argc ? argv[i] : NULL, &seen);
 		else

@@ -26,11 +26,12 @@ void cgroup_done(struct cgroup *cg)
 	*cg = (struct cgroup)CGROUP_INIT;
 }
 
-/* Whether create.c made and marked this directory: for one of us, and so for the last of us to
- * remove. */
-static bool is_ours(const char *dir)
+/* Whether this directory is there, and not one that create.c made and marked: for one of us, and so
+ * for the last of us to remove. */
+static bool is_others(const char *dir)
 {
-	return getxattr(dir, CGROUP_MARK, NULL, 0) >= 0;
+	return getxattr(dir, CGROUP_MARK, NULL, 0) < 0 && errno != ENOENT &&
+	       (errno == ENODATA || access(dir, F_OK) == 0);
 }
 
 /* The length of the longest existing parent of `path` that is not ours, at least `min`. */
@@ -48,7 +49,7 @@ static size_t existing_prefix(const char *path, size_t min)
 		if (len <= min)
 			return min;
 		prefix[len] = '\0';
-		if (access(prefix, F_OK) == 0 && !is_ours(prefix))
+		if (is_others(prefix))
 			return len;
 	}
 }
@@ -221,12 +222,62 @@ void cgroup_dir_probe(struct cgroup_dir *d)
 	d->controllers = controllers_of(d->path, d->v2);
 }
 
-static int dir_from_str(const char *s, struct cgroup_dir *ret_dir, struct err *err)
+/* The hierarchy that a directory lies in, by the table of mounts. NULL: none of them. */
+static const struct cgroup_hierarchy *hierarchy_of(const struct cgroup_host *host, const char *path)
+{
+	const struct cgroup_hierarchy *best = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < host->n; i++) {
+		const struct cgroup_hierarchy *h = &host->hierarchies[i];
+		size_t len = strlen(h->root);
+
+		if (len > longest && strncmp(path, h->root, len) == 0 && path[len] == '/') {
+			best = h;
+			longest = len;
+		}
+	}
+	return best;
+}
+
+/*
+ * Fills v2 and controllers. v1: the table of mounts says what a hierarchy has; it is read for the
+ * first such directory, unless the caller knows it. A directory in none of its hierarchies is asked
+ * itself.
+ */
+static int find_kind(struct cgroup_dir *d, struct cgroup_host *host, bool *is_known)
+{
+	const struct cgroup_hierarchy *h = *is_known ? hierarchy_of(host, d->path) : NULL;
+	long type = 0;
+	int r;
+
+	if (!h) {
+		r = filesystem_type(d->path, &type);
+		if (r < 0)
+			return r;
+		if (type != CGROUP_SUPER_MAGIC && type != CGROUP2_SUPER_MAGIC)
+			return -EINVAL;
+		d->v2 = type == CGROUP2_SUPER_MAGIC;
+		if (!d->v2 && !*is_known && cgroup_host_detect(host, NULL) == 0) {
+			*is_known = true;
+			h = hierarchy_of(host, d->path);
+		}
+	}
+	if (h)
+		d->v2 = h->v2;
+	if (h && !h->v2)
+		d->controllers = h->controllers;
+	else
+		cgroup_dir_probe(d);
+	return 0;
+}
+
+static int dir_from_str(const char *s, struct cgroup_host *host, bool *is_known,
+	struct cgroup_dir *ret_dir, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *mark = strstr(s, MARK);
-	size_t keep;
-	long type = 0;
+	struct cgroup_dir d = {.v2 = false};
 	int r;
 
 	/* a mark at the very front would make the root itself what is ours */
@@ -238,21 +289,22 @@ static int dir_from_str(const char *s, struct cgroup_dir *ret_dir, struct err *e
 		r = str_dup(&path, s);
 	if (r < 0)
 		return err_sysf(err, -r, "%s", s);
-	keep = mark ? (size_t)(mark - s) : (size_t)(strrchr(path, '/') - path);
-	r = filesystem_type(path, &type);
-	if (r < 0)
-		return err_sysf(err, -r, "%s", path);
-	if (keep == 0 || strstr(path, MARK) ||
-		(type != CGROUP_SUPER_MAGIC && type != CGROUP2_SUPER_MAGIC))
+	d.path = path;
+	d.keep = mark ? (size_t)(mark - s) : (size_t)(strrchr(path, '/') - path);
+	r = d.keep == 0 || strstr(path, MARK) ? -EINVAL : find_kind(&d, host, is_known);
+	if (r == -EINVAL)
 		return err_setf(
 			err, ERR_INVALID, EINVAL, "%s: not below a mounted cgroup hierarchy", path);
-	*ret_dir = (struct cgroup_dir) {
-		.path = TAKE_PTR(path), .keep = keep, .v2 = type == CGROUP2_SUPER_MAGIC};
-	cgroup_dir_probe(ret_dir);
+	if (r < 0)
+		return err_sysf(err, -r, "%s", path);
+	*ret_dir = d;
+	(void)TAKE_PTR(path);
 	return 0;
 }
 
-int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err)
+/* `host` is filled if it is not known yet and of use. */
+static int from_strv(struct cgroup_host *host, bool is_known, char *const *dirs,
+	struct cgroup *ret_cg, struct err *err)
 {
 	_cleanup_(cgroup_done) struct cgroup cg = CGROUP_INIT;
 
@@ -260,7 +312,7 @@ int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err)
 		return err_setf(err, ERR_INVALID, E2BIG, "more than %d cgroup directories",
 			CGROUP_HIERARCHY_MAX);
 	for (; dirs && *dirs; dirs++) {
-		int r = dir_from_str(*dirs, &cg.dirs[cg.n], err);
+		int r = dir_from_str(*dirs, host, &is_known, &cg.dirs[cg.n], err);
 
 		if (r < 0)
 			return r;
@@ -275,6 +327,21 @@ int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err)
 	*ret_cg = cg;
 	cg.n = 0;
 	return 0;
+}
+
+int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err)
+{
+	_cleanup_(cgroup_host_done) struct cgroup_host host = CGROUP_HOST_INIT;
+
+	return from_strv(&host, false, dirs, ret_cg, err);
+}
+
+int cgroup_from_strv_on(
+	const struct cgroup_host *host, char *const *dirs, struct cgroup *ret_cg, struct err *err)
+{
+	struct cgroup_host known = *host; /* its strings stay the caller's */
+
+	return from_strv(&known, true, dirs, ret_cg, err);
 }
 
 bool cgroup_has(const struct cgroup *cg, enum cgroup_controller c, size_t *ret_dir)
@@ -299,14 +366,23 @@ int cgroup_open_v2(const struct cgroup *cg)
 	return fd < 0 ? -errno : fd;
 }
 
-int cgroup_attach_self(const struct cgroup *cg, struct err *err)
+int cgroup_attach_self(const struct cgroup *cg, bool is_in_v2, struct err *err)
 {
 	for (size_t i = 0; i < cg->n; i++) {
+		const struct cgroup_dir *d = &cg->dirs[i];
 		char path[PATH_MAX];
-		int r = cgroup_file_path(path, sizeof(path), cg->dirs[i].path, "cgroup.procs");
+		int r;
 
+		if (d->v2 && is_in_v2)
+			continue;
+		/*
+		 * "tasks" moves the calling thread, which is the whole process. For "cgroup.procs"
+		 * the kernel locks out all forks and exits of the machine first, and waits for an
+		 * RCU grace period: some 10 ms against 0.2 (measured).
+		 */
+		r = cgroup_file_path(path, sizeof(path), d->path, d->v2 ? "cgroup.procs" : "tasks");
 		if (r < 0)
-			return err_sysf(err, -r, "%s", cg->dirs[i].path);
+			return err_sysf(err, -r, "%s", d->path);
 		r = file_put_at(AT_FDCWD, path, "0", err);
 		if (r < 0)
 			return err_wrapf(err, "joining the cgroup");

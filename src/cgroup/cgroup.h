@@ -74,6 +74,10 @@ int cgroup_to_strv(const struct cgroup *cg, char ***ret_dirs);
  */
 int cgroup_from_strv(char *const *dirs, struct cgroup *ret_cg, struct err *err);
 
+/* The same for who knows the host's hierarchies already: the table of mounts is not read. */
+int cgroup_from_strv_on(
+	const struct cgroup_host *host, char *const *dirs, struct cgroup *ret_cg, struct err *err);
+
 /*
  * Makes the directories: mkdir -p; v1 cpuset gets the parent's cpus and mems at every new level
  * (without them no process can be attached); v2 gets every controller that the chain above can
@@ -103,11 +107,11 @@ bool cgroup_has(const struct cgroup *cg, enum cgroup_controller c, size_t *ret_d
 int cgroup_open_v2(const struct cgroup *cg);
 
 /*
- * Puts the calling process into every directory (writes "0" to cgroup.procs). The first thing a
- * fresh single-threaded child does: no allocation, only system calls. Harmless in a v2 directory
- * where it was born. The error names the directory.
+ * Puts the calling process into every directory. The first thing a fresh single-threaded child
+ * does: no allocation, only system calls. `is_in_v2`: it was born in the v2 directory
+ * (CLONE_INTO_CGROUP), which is left out then. The error names the directory.
  */
-int cgroup_attach_self(const struct cgroup *cg, struct err *err);
+int cgroup_attach_self(const struct cgroup *cg, bool is_in_v2, struct err *err);
 
 /*
  * Puts a process into a cgroup that somebody else has made: `path`, absolute below the mount point

@@ -27,26 +27,30 @@ static int read_file(const char *dir, const char *file, char **ret_text)
 
 /*
  * v1 cpuset: a new directory has no cpus and no memory nodes, and then no process can enter. Copies
- * `file` down from the nearest parent that has a value.
+ * `file` down from the nearest parent that has a value, which *ret_value is.
  */
-static int cpuset_inherit(const char *dir, const char *file, unsigned depth)
+static int cpuset_inherit(const char *dir, const char *file, unsigned depth, char **ret_value)
 {
 	_cleanup_free_ char *own = NULL, *parents = NULL, *parent = NULL;
 	int r = read_file(dir, file, &own);
 
 	if (r < 0)
 		return r;
-	if (own[0] != '\0' && own[0] != '\n')
+	if (own[0] != '\0' && own[0] != '\n') {
+		*ret_value = TAKE_PTR(own);
 		return 0;
+	}
 	if (depth == 0 || strrchr(dir, '/') == dir)
 		return -ELOOP;
 	parent = strndup(dir, (size_t)(strrchr(dir, '/') - dir));
 	if (!parent)
 		return -ENOMEM;
-	r = cpuset_inherit(parent, file, depth - 1);
+	r = cpuset_inherit(parent, file, depth - 1, &parents);
 	if (r == 0)
-		r = read_file(parent, file, &parents);
-	return r < 0 ? r : cgroup_file_put(dir, file, parents);
+		r = cgroup_file_put(dir, file, parents);
+	if (r == 0)
+		*ret_value = TAKE_PTR(parents);
+	return r;
 }
 
 static bool has_word(const char *words, const char *word, size_t len)
@@ -108,6 +112,11 @@ static int make_levels(const struct cgroup_dir *d)
 	size_t len = strlen(d->path);
 	int r = 0;
 
+	/* as a rule its parents are there */
+	if (mkdir(d->path, 0755) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return 1;
 	memcpy(path, d->path, len + 1);
 	for (size_t i = d->keep + 1; i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
@@ -169,12 +178,15 @@ static int make_dir(struct cgroup_dir *d, bool alone, bool inside, struct err *e
 		cgroup_dir_probe(d);
 		return 0;
 	}
-	if (d->controllers == 0) /* from a record, when there was no directory to look at */
+	/* from a record, when there was no directory to look at */
+	if (inside && d->controllers == 0)
 		cgroup_dir_probe(d);
 	if (d->controllers & CGROUP_BIT(CGROUP_CPUSET)) {
-		r = cpuset_inherit(d->path, "cpuset.cpus", CPUSET_DEPTH);
+		_cleanup_free_ char *cpus = NULL, *mems = NULL;
+
+		r = cpuset_inherit(d->path, "cpuset.cpus", CPUSET_DEPTH, &cpus);
 		if (r == 0)
-			r = cpuset_inherit(d->path, "cpuset.mems", CPUSET_DEPTH);
+			r = cpuset_inherit(d->path, "cpuset.mems", CPUSET_DEPTH, &mems);
 		if (r < 0)
 			return err_sysf(err, -r, "cgroup %s: cpuset.cpus and cpuset.mems", d->path);
 	}

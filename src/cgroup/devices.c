@@ -1,12 +1,16 @@
 #include "cgroup/devices.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "cgroup/devices_bpf.h"
 #include "cgroup/tree.h"
 
@@ -137,10 +141,42 @@ static int check_v1(const struct cgroup_device_rule *rules, size_t n, struct err
 	return 0;
 }
 
+/* devices.allow and devices.deny of one directory, open from the first rule on. */
+struct v1_files {
+	const char *dir;
+	int fds[2];
+};
+
+static void v1_files_done(struct v1_files *f)
+{
+	fd_close(&f->fds[0]);
+	fd_close(&f->fds[1]);
+}
+
+/* The kernel takes one rule at a time. */
+static int put_v1(struct v1_files *f, bool allow, const char *text, struct err *err)
+{
+	const char *name = allow ? "devices.allow" : "devices.deny";
+	int *fd = &f->fds[allow];
+	char path[PATH_MAX];
+	int r = 0;
+
+	if (*fd < 0) {
+		r = cgroup_file_path(path, sizeof(path), f->dir, name);
+		*fd = r < 0 ? -EBADF : open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (r == 0 && *fd < 0)
+			r = -errno;
+	}
+	if (r == 0)
+		r = file_write_all(*fd, text, strlen(text));
+	return r < 0 ? err_sysf(err, -r, "writing \"%s\" to %s/%s", text, f->dir, name) : 0;
+}
+
 /* v1 keeps a list of exceptions to "all" or "none" and takes the rules in their order. */
 static int apply_v1(
 	const char *dir, const struct cgroup_device_rule *rules, size_t n, struct err *err)
 {
+	_cleanup_(v1_files_done) struct v1_files files = {.dir = dir, .fds = {-EBADF, -EBADF}};
 	char text[RULE_TEXT_MAX];
 	int r = check_v1(rules, n, err);
 
@@ -149,18 +185,12 @@ static int apply_v1(
 	/* a fresh cgroup starts with its parent's rules: without this, "no match" would mean those
 	 */
 	if (rules[0].type != 'a')
-		r = cgroup_file_put(dir, "devices.deny", "a");
-	if (r < 0)
-		return err_sysf(err, -r, "writing \"a\" to %s/devices.deny", dir);
-	for (size_t i = 0; i < n; i++) {
-		const char *file = rules[i].allow ? "devices.allow" : "devices.deny";
-
+		r = put_v1(&files, false, "a", err);
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		format_rule(&rules[i], text);
-		r = cgroup_file_put(dir, file, text);
-		if (r < 0)
-			return err_sysf(err, -r, "writing \"%s\" to %s/%s", text, dir, file);
+		r = put_v1(&files, rules[i].allow, text, err);
 	}
-	return 0;
+	return r;
 }
 
 static int apply_v2(

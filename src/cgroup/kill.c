@@ -297,11 +297,16 @@ static int await_change(const struct cgroup *cg, uint64_t deadline_usec, struct 
 
 int cgroup_kill_and_remove(const struct cgroup *cg, uint64_t deadline_usec, struct err *err)
 {
+	/* what is empty, or gone already, needs no look for its processes */
+	int r = cgroup_remove(cg, NULL);
+
+	if (r == 0)
+		return 0;
 	for (;;) {
 		struct proc *members = NULL;
 		size_t n = 0;
-		int r = cgroup_kill_round(cg, &members, &n, err);
 
+		r = cgroup_kill_round(cg, &members, &n, err);
 		if (r < 0)
 			return r;
 		if (n > 0) {

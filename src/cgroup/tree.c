@@ -74,8 +74,11 @@ int cgroup_tree_read(const char *path, struct cgroup_tree *ret_tree, struct err 
 
 	for (size_t i = 0; r == 0 && i < t.n; i++) {
 		r = read_level(&t, i);
-		if (r == -ENOENT || r == -ENODEV)
-			r = 0;
+		if (r != -ENOENT && r != -ENODEV)
+			continue;
+		r = 0;
+		if (i == 0) /* there is none */
+			cgroup_tree_done(&t);
 	}
 	if (r < 0)
 		return err_sysf(err, -r, "%s", path);

@@ -6,14 +6,19 @@
  *   reaper-runtime init --bundle DIR --id ID --namespace NS            the first process
  *   reaper-runtime init --bundle DIR --id ID --namespace NS --exec ID  a further one in it
  *
+ * and --born-in-cgroup when the child was born in the container's cgroup v2 directory, which it
+ * need not join then.
+ *
  * The child starts in the shim's mount, network … namespaces (so that volume sources and
- * /proc/PID/ns/… paths are the host's), but already in its pid namespace, and with CLOEXEC on
- * everything but the descriptors below.
+ * /proc/PID/ns/… paths are the host's), but already in its pid namespace, with CLOEXEC on
+ * everything but the descriptors below, every signal at its default and none blocked.
  */
 #pragma once
 
 #include <stdint.h>
 #include "base/err.h"
+
+#define INIT_BORN_IN_CGROUP "--born-in-cgroup"
 
 /* The child's descriptors. */
 enum {

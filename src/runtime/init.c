@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/devices.h"
 #include "conf/annotations.h"
@@ -93,7 +92,6 @@ int init_run_hooks(struct init *in, enum oci_hook_point point, struct err *err)
 /* Nobody may look into this process or take its descriptors: some of them are the host's. */
 static int step_guard(struct init *in, struct err *err)
 {
-	proc_reset_signals();
 	(void)umask(
 		0022); /* not containerd's: mount points are made before the workload's is set */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -112,7 +110,7 @@ static int step_join_cgroup(struct init *in, struct err *err)
 {
 	int r = load_cgroup(&in->loaded, in->args->bundle, err);
 
-	return r < 0 ? r : cgroup_attach_self(&in->loaded.cgroup, err);
+	return r < 0 ? r : cgroup_attach_self(&in->loaded.cgroup, in->args->born_in_cgroup, err);
 }
 
 /* The same for a container's first process, which a scope is started with. */
@@ -126,7 +124,7 @@ static int step_make_cgroup(struct init *in, struct err *err)
 	if (r < 0)
 		return r;
 	if (!in->loaded.unit || !in->loaded.slice)
-		return cgroup_attach_self(&in->loaded.cgroup, err);
+		return cgroup_attach_self(&in->loaded.cgroup, in->args->born_in_cgroup, err);
 	if (str_printf(&description, "reaper container %s", in->args->id) < 0)
 		return err_sysf(err, ENOMEM, "scope");
 	scope = (struct systemd_scope) {in->loaded.unit, in->loaded.slice, description};

@@ -4,9 +4,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct init_args {
 	const char *bundle, *id, *ns;
 	const char *exec_id; /* NULL: the container's first process */
+	bool born_in_cgroup; /* in its cgroup v2 directory */
 };
 
 /*

@@ -23,7 +23,9 @@ int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
 			STORE_RECORD_NAME);
 	if (r < 0)
 		return r;
-	r = cgroup_from_strv(record.cgroups, &l->cgroup, err);
+	r = cgroup_host_detect(&l->cgroup_host, err);
+	if (r == 0)
+		r = cgroup_from_strv_on(&l->cgroup_host, record.cgroups, &l->cgroup, err);
 	l->view = TAKE_PTR(record.view);
 	l->unit = TAKE_PTR(record.unit);
 	l->slice = TAKE_PTR(record.slice);
@@ -54,7 +56,7 @@ int load_bundle(struct loaded *l, const char *bundle, const char *ns, const char
 	if (r == 0)
 		r = groups_choose(
 			&l->spec, &l->settings, &l->layout, ns, id, is_powerful(l), &l->group, err);
-	if (r == 0)
+	if (r == 0 && l->cgroup_host.mode == CGROUP_MODE_NONE) /* not with load_cgroup, or none */
 		r = cgroup_host_detect(&l->cgroup_host, err);
 	return r;
 }

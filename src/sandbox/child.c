@@ -83,7 +83,7 @@ static int join_cgroup(const struct sandbox_child *c, struct err *err)
 {
 	if (c->scope)
 		return systemd_join_scope(c->scope, c->cgroup, NULL, err);
-	return cgroup_attach_self(c->cgroup, err);
+	return cgroup_attach_self(c->cgroup, c->born_in_cgroup, err);
 }
 
 static int set_up(const struct sandbox_child *c, const char **ret_what)

@@ -20,6 +20,7 @@ struct sandbox_child {
 	const char *hostname;  /* set only in a uts namespace of its own; NULL: leave it */
 	const char *oom_score_adj; /* decimal text; NULL: leave it */
 	struct cgroup *cgroup;     /* to join; the child's copy may lose what cannot be used here */
+	bool born_in_cgroup;       /* in its v2 directory */
 	const struct systemd_scope *scope; /* to be started first; NULL: the cgroup is made */
 	char *const
 		*sysctl_paths; /* /proc/sys/… files and their values, pairwise; NULL-terminated */

@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/freeze.h"
 #include "conf/settings.h"
 #include "sandbox/child.h"
 
@@ -133,6 +135,26 @@ static int prepare(struct prepared *p, const struct oci_spec *spec, struct cgrou
 	return 0;
 }
 
+/* In its cgroup v2 directory from the beginning, where that is there and takes it. */
+static int spawn(
+	struct prepared *p, struct proc_spec *child, struct proc *ret_proc, struct err *err)
+{
+	_cleanup_close_ int cgroup_fd = -EBADF;
+	int r;
+
+	/* in a frozen one it would never say that it runs */
+	if (!p->child.scope && !cgroup_freezes_births(p->child.cgroup))
+		cgroup_fd = cgroup_open_v2(p->child.cgroup);
+	child->cgroup_fd = cgroup_fd;
+	p->child.born_in_cgroup = cgroup_fd >= 0;
+	r = proc_spawn(child, ret_proc, err);
+	if (cgroup_fd < 0 || (r != -EBUSY && r != -EOPNOTSUPP && r != -EACCES && r != -EPERM))
+		return r;
+	child->cgroup_fd = -EBADF;
+	p->child.born_in_cgroup = false;
+	return proc_spawn(child, ret_proc, err);
+}
+
 int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cgroup,
 	const struct systemd_scope *scope, unsigned host_namespaces, struct proc *ret_proc,
 	int *ret_control, struct err *err)
@@ -169,7 +191,7 @@ int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cg
 	child.run = sandbox_child_main;
 	child.run_arg = &p.child;
 	child.pidns_fd = pidns_fd;
-	r = proc_spawn(&child, ret_proc, err);
+	r = spawn(&p, &child, ret_proc, err);
 	if (r < 0)
 		return err_wrapf(err, "forking the sandbox task");
 	*ret_control = TAKE_FD(ours);

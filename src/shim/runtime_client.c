@@ -142,9 +142,10 @@ int runtime_spawn(
 	const struct runtime_child *child, struct proc *ret_proc, int *ret_control, struct err *err)
 {
 	_cleanup_close_ int ours = -EBADF, theirs = -EBADF;
-	const char *argv[] = {RUNTIME_NAME, "init", "--bundle", child->bundle, "--id", child->id,
-		"--namespace", child->ns, child->exec_id ? "--exec" : NULL, child->exec_id, NULL};
+	const char *argv[12] = {RUNTIME_NAME, "init", "--bundle", child->bundle, "--id", child->id,
+		"--namespace", child->ns};
 	struct proc_spec spec = PROC_SPEC_INIT;
+	size_t n = 8;
 	int r = control_pair(&ours, &theirs, err);
 
 	if (r < 0)
@@ -156,10 +157,14 @@ int runtime_spawn(
 	spec.fds[INIT_FD_CONTROL] = theirs;
 	spec.n_fds = INIT_FD_CONTROL + 1;
 	if (child->exec_id) {
+		argv[n++] = "--exec";
+		argv[n++] = child->exec_id;
 		spec.fds[INIT_FD_TARGET] = child->target_pidfd;
 		spec.fds[INIT_FD_PROCESS] = child->process_fd;
 		spec.n_fds = INIT_FD_PROCESS + 1;
 	}
+	if (child->cgroup_fd >= 0)
+		argv[n++] = INIT_BORN_IN_CGROUP;
 	spec.clone_flags = child->new_pidns ? CLONE_NEWPID : 0;
 	spec.pidns_fd = child->pidns_fd;
 	spec.cgroup_fd = child->cgroup_fd;

@@ -22,7 +22,7 @@ int systemd_join_scope(
 	r = run(&c, systemd_start_scope(&c, fd, scope, err), deadline, err);
 	if (r == 0)
 		r = cgroup_create_inside(cg, notes, err);
-	return r < 0 ? r : cgroup_attach_self(cg, err);
+	return r < 0 ? r : cgroup_attach_self(cg, false, err);
 }
 
 int systemd_limit_scope(const char *unit, const struct cgroup *cg,

@@ -101,7 +101,7 @@ static int child_main(void *arg)
 
 	/* a failed assertion must not leave it behind: Criterion would wait for its descriptors */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (cgroup_attach_self(c->cg, NULL) < 0)
+	if (cgroup_attach_self(c->cg, false, NULL) < 0)
 		return 1;
 	if (c->then)
 		c->then();
@@ -324,6 +324,7 @@ Test(cgroup_real, what_a_record_says_is_enough_to_end_it)
 		cr_assert_str_eq(again.dirs[i].path, cg.dirs[i].path);
 		cr_assert_eq(again.dirs[i].keep, cg.dirs[i].keep);
 		cr_assert_eq(again.dirs[i].v2, cg.dirs[i].v2);
+		cr_assert_eq(again.dirs[i].controllers, cg.dirs[i].controllers);
 	}
 	end(&again);
 	expect_killed(&p);
@@ -332,6 +333,28 @@ Test(cgroup_real, what_a_record_says_is_enough_to_end_it)
 	cr_assert_eq(cgroup_kill_and_remove(&again, soon(), &err), 0, "%s", err.text);
 	cgroup_done(&again);
 	cgroup_done(&cg);
+}
+
+/* By the table of mounts, and by the directories themselves for who does not know it. */
+Test(cgroup_real, what_a_hierarchy_has_is_found_both_ways)
+{
+	struct cgroup cg = make(false), by_table = CGROUP_INIT, by_files = CGROUP_INIT;
+	const struct cgroup_host nothing = CGROUP_HOST_INIT;
+	_cleanup_strv_ char **dirs = NULL;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(cgroup_to_strv(&cg, &dirs), 0);
+	cr_assert_eq(cgroup_from_strv_on(&host, dirs, &by_table, &err), 0, "%s", err.text);
+	cr_assert_eq(cgroup_from_strv_on(&nothing, dirs, &by_files, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < cg.n; i++) {
+		cr_expect_eq(by_table.dirs[i].v2, cg.dirs[i].v2);
+		cr_expect_eq(by_table.dirs[i].controllers, cg.dirs[i].controllers);
+		cr_expect_eq(by_files.dirs[i].v2, cg.dirs[i].v2);
+		cr_expect_eq(by_files.dirs[i].controllers, cg.dirs[i].controllers);
+	}
+	cgroup_done(&by_table);
+	cgroup_done(&by_files);
+	end(&cg);
 }
 
 Test(cgroup_real, a_damaged_record_leads_nowhere_else)

@@ -163,7 +163,7 @@ static void run(const char *what, long n, int slave)
 int main(int argc, char **argv)
 {
 	char path[4096], what[32] = "exit", *script, gate;
-	int exec = argc > 8, fd = INIT_FD_PROCESS, slave = -1;
+	int exec = argc > 8 && strcmp(argv[8], "--exec") == 0, fd = INIT_FD_PROCESS, slave = -1;
 	long n = 0;
 
 	if (argc < 8)
