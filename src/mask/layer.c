@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,12 +34,14 @@ static int open_below(int root, const char *path, int flags)
 /* ---- one file's attributes ---- */
 
 /* Labels and access lists, but no overlay's own: the host may be one itself. */
-static int copy_xattrs(int from, int to, const char *path, struct err *err)
+static int copy_xattrs(int from, int to, bool fresh, const char *path, struct err *err)
 {
 	static const char *const names[] = {
 		"security.selinux", "system.posix_acl_access", "system.posix_acl_default"};
 	char value[4096];
 
+	if (fresh && flistxattr(from, NULL, 0) == 0) /* as nearly everywhere */
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		ssize_t n = fgetxattr(from, names[i], value, sizeof(value));
 
@@ -53,7 +56,8 @@ static int copy_xattrs(int from, int to, const char *path, struct err *err)
 	return 0;
 }
 
-static int copy_attributes(int from, int to, const char *path, struct err *err)
+/* fresh: `to` has none yet. */
+static int copy_attributes(int from, int to, bool fresh, const char *path, struct err *err)
 {
 	struct stat st;
 
@@ -62,7 +66,7 @@ static int copy_attributes(int from, int to, const char *path, struct err *err)
 	if (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0 ||
 		futimens(to, (const struct timespec[]) {st.st_atim, st.st_mtim}) < 0)
 		return err_sysf(err, errno, "owner and mode of %s", path);
-	return copy_xattrs(from, to, path, err);
+	return copy_xattrs(from, to, fresh, path, err);
 }
 
 /* ---- a new layer ---- */
@@ -168,7 +172,7 @@ static int put_locked(struct writer *w, const char *path, const char *name)
 	r = file_write_all(fd, locked.data, locked.len);
 	if (r < 0)
 		return err_sysf(w->err, -r, "hiding the passwords of %s", path);
-	return copy_attributes(host, fd, path, w->err);
+	return copy_attributes(host, fd, true, path, w->err);
 }
 
 /* Debian's invoke-rc.d and deb-systemd-invoke ask it; 101 is "not here". */
@@ -223,7 +227,7 @@ static int set_attributes(struct writer *w, const char *path)
 		w->layer, *rest ? rest + 1 : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) /* its entry was left out */
 		return errno == ENOENT ? 0 : err_sysf(w->err, errno, "hiding below %s", path);
-	return copy_attributes(host, fd, path, w->err);
+	return copy_attributes(host, fd, true, path, w->err);
 }
 
 /* Those of the directories above the entry that were not above the one before. */
@@ -246,9 +250,10 @@ static int set_attributes_above(struct writer *w, const char *before, const char
 }
 
 /* Last, for what is written changes the times of the directory. */
-static int set_all_attributes(struct writer *w, const struct mask_entry *const *entries, size_t n)
+static int set_all_attributes(
+	struct writer *w, int host, const struct mask_entry *const *entries, size_t n)
 {
-	int r = set_attributes(w, w->point);
+	int r = copy_attributes(host, w->layer, true, w->point, w->err);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = set_attributes_above(w, i ? entries[i - 1]->path : "", entries[i]->path);
@@ -264,14 +269,15 @@ int mask_layer_write(int root, int layer, const char *point,
 		.point = point,
 		.last_fd = -EBADF,
 		.err = err ? err : &reason};
-	int r = enter_dir(&w, point);
+	_cleanup_close_ int host = open_host_dir(&w, point);
+	int r = host < 0 ? host : 0;
 
 	if (r == -ENOENT)
 		r = err_sysf(err, ENOENT, "%s", point);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = write_entry(&w, entries[i]);
 	if (r == 0)
-		r = set_all_attributes(&w, entries, n);
+		r = set_all_attributes(&w, host, entries, n);
 	if (w.last_fd >= 0)
 		(void)close(w.last_fd);
 	return r;
@@ -379,6 +385,6 @@ int mask_layer_update(int live, int fresh, struct err *err)
 			r = drop(live, *n, err);
 	}
 	if (r == 0 && fstat(fresh, &st) == 0)
-		r = copy_attributes(fresh, live, "layer of hidden paths", err);
+		r = copy_attributes(fresh, live, false, "layer of hidden paths", err);
 	return r;
 }

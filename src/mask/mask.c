@@ -40,8 +40,10 @@ static int make_plan(struct mask *m, const struct mask_rules *rules, const struc
 	struct err *err)
 {
 	_cleanup_strv_ char **walked = NULL;
-	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = root < 0 ? -errno : strv_append(&m->points, "/");
+	int r;
+
+	m->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = m->root < 0 ? -errno : strv_append(&m->points, "/");
 
 	for (size_t i = 0; r == 0 && i < shown->n; i++) {
 		r = strv_append(&m->points, shown->entries[i].point);
@@ -50,7 +52,7 @@ static int make_plan(struct mask *m, const struct mask_rules *rules, const struc
 	}
 	if (r < 0)
 		return err_sysf(err, -r, "hidden paths");
-	return mask_plan_make(root, rules, walked, &m->plan, err);
+	return mask_plan_make(m->root, rules, walked, &m->plan, err);
 }
 
 /* The nothing that is bound over a hidden path: EMPTY/dir and EMPTY/file. */
@@ -118,6 +120,7 @@ void mask_done(struct mask *m)
 {
 	free(m->dir);
 	fd_close(&m->fd);
+	fd_close(&m->root);
 	mask_plan_done(&m->plan);
 	(void)strv_free(m->points);
 	*m = (struct mask)MASK_INIT;
@@ -127,7 +130,7 @@ void mask_done(struct mask *m)
  * the one above. */
 static const char *point_of(const struct mask *m, const char *path)
 {
-	const char *best = "/";
+	const char *best = m->points[0]; /* "/" */
 
 	for (char **p = m->points; *p; p++) {
 		if (strlen(*p) > strlen(best) && !str_eq(*p, path) && submount_is_below(path, *p))
@@ -170,7 +173,6 @@ static int write_layer(struct mask *m, const char *point, const char *name, stru
 {
 	_cleanup_free_ char *made = NULL;
 	_cleanup_free_ const struct mask_entry **entries = NULL;
-	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int fresh = -EBADF, live = -EBADF;
 	size_t n = 0;
 	int r = make_dir(m, name, &made, err);
@@ -179,9 +181,9 @@ static int write_layer(struct mask *m, const char *point, const char *name, stru
 		return r;
 	entries = entries_of(m, point, &n);
 	fresh = openat(m->fd, made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (!entries || root < 0 || fresh < 0)
+	if (!entries || fresh < 0)
 		return err_sysf(err, entries ? errno : ENOMEM, "layer of hidden paths");
-	r = mask_layer_write(root, fresh, point, entries, n, err);
+	r = mask_layer_write(m->root, fresh, point, entries, n, err);
 	if (r < 0 || str_eq(made, name))
 		return r;
 	live = openat(m->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -309,10 +311,18 @@ static int cover_all(struct mask *m, const char *view_dir, struct err *err)
 {
 	_cleanup_close_ int view = open(view_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = view < 0 ? err_sysf(err, errno, "%s", view_dir) : 0;
+	const char *last = NULL; /* most entries lie on the file system of the one before */
+	bool layered = false;
 
 	for (size_t i = 0; r == 0 && i < m->plan.n; i++) {
-		if (m->plan.v[i].kind != MASK_DENY && !has_layer(m, point_of(m, m->plan.v[i].path)))
-			r = cover_path(m, view, m->plan.v[i].path, err);
+		const struct mask_entry *e = &m->plan.v[i];
+		const char *point = point_of(m, e->path);
+
+		if (point != last)
+			layered = has_layer(m, point);
+		last = point;
+		if (e->kind != MASK_DENY && !layered)
+			r = cover_path(m, view, e->path, err);
 	}
 	return r < 0 ? err_wrapf(err, "hiding the host's secrets") : 0;
 }

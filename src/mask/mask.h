@@ -27,13 +27,14 @@ struct mask {
 	int proc_fd;
 	char *dir; /* BASE_DIR/mask, where the tmpfs is mounted meanwhile */
 	int fd;    /* its root */
+	int root;  /* the host's, O_PATH */
 	struct mask_plan plan;
 	char **points; /* mount points of the host that the view shows, and "/" */
 };
 
-#define MASK_INIT                         \
-	{                                 \
-		.fd = -EBADF, .on = false \
+#define MASK_INIT                                         \
+	{                                                 \
+		.fd = -EBADF, .root = -EBADF, .on = false \
 	}
 
 /*

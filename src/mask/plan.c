@@ -14,10 +14,23 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-enum { LINKS_MAX = 20 };
+enum { LINKS_MAX = 20, SEEN_MAX = 64 };
+
+/* What is at a path. */
+struct found {
+	mode_t mode;
+	uid_t uid;
+	bool mount_root;
+};
 
 struct planner {
 	int root;
+	/* directories on the way to earlier patterns: most have their first ones in common */
+	struct seen {
+		char *path;
+		struct found found;
+	} seen[SEEN_MAX];
+	size_t n_seen;
 	const struct mask_rules *rules;
 	char *const *walked;
 	struct mask_plan plan;
@@ -61,13 +74,6 @@ static int open_below(struct planner *p, const char *path, int flags, uint64_t r
 	return -errno;
 }
 
-/* What is at a path. */
-struct found {
-	mode_t mode;
-	uid_t uid;
-	bool mount_root;
-};
-
 /* A link is a link, an automounter is not set off, a server not asked. 1, or 0 if nothing is there,
  * or -errno. */
 static int look(struct planner *p, const char *path, struct found *ret)
@@ -86,6 +92,27 @@ static int look(struct planner *p, const char *path, struct found *ret)
 		.uid = st.stx_uid,
 		.mount_root = (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0};
 	return 1;
+}
+
+/* The same for a path on the way to others. */
+static int look_on_the_way(struct planner *p, const char *path, struct found *ret)
+{
+	int r;
+
+	for (size_t i = 0; i < p->n_seen; i++) {
+		if (str_eq(p->seen[i].path, path)) {
+			*ret = p->seen[i].found;
+			return 1;
+		}
+	}
+	r = look(p, path, ret);
+	if (r <= 0 || !S_ISDIR(ret->mode) || p->n_seen == SEEN_MAX)
+		return r;
+	p->seen[p->n_seen].path = strdup(path);
+	if (!p->seen[p->n_seen].path)
+		return err_sysf(p->err, ENOMEM, "%s", path);
+	p->seen[p->n_seen++].found = *ret;
+	return r;
 }
 
 static bool is_barrier(const struct planner *p, const char *path, const struct found *st)
@@ -261,7 +288,7 @@ static int walk_name(
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = look(p, path, &st);
+	r = last ? look(p, path, &st) : look_on_the_way(p, path, &st);
 	if (r < 0)
 		return r;
 	if (r == 0) /* a plain name: not there yet */
@@ -402,6 +429,8 @@ int mask_plan_make(int root, const struct mask_rules *rules, char *const *walked
 
 	if (r == 0)
 		r = deny_services(&p);
+	for (size_t i = 0; i < p.n_seen; i++)
+		free(p.seen[i].path);
 	if (r < 0) {
 		mask_plan_done(&p.plan);
 		return r;

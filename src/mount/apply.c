@@ -19,18 +19,27 @@
 /* What the operations need to know. */
 struct applier {
 	int root, proc_fd;
-	struct mount_foreign foreign;
+	struct mount_foreign *foreign;
 	struct mount_guard guard;
+	char *parent_path; /* of the last node or link that was made, open as `parent` */
+	int parent;
 	int *group_mounts; /* the mounts that came from the group, open (O_PATH) */
 	size_t n_group_mounts;
 };
+
+static void forget_parent(struct applier *a)
+{
+	free(a->parent_path);
+	a->parent_path = NULL;
+	fd_close(&a->parent);
+}
 
 static void applier_done(struct applier *a)
 {
 	for (size_t i = 0; i < a->n_group_mounts; i++)
 		fd_close(&a->group_mounts[i]);
 	free(a->group_mounts);
-	mount_foreign_done(&a->foreign);
+	forget_parent(a);
 	mount_guard_done(&a->guard);
 	fd_close(&a->root);
 }
@@ -58,22 +67,30 @@ static int open_group_mounts(struct applier *a, struct err *err)
 	return 0;
 }
 
-/* Opens the directory that `path` lies in (made if missing) and points at the last component. */
-static int open_parent(
-	struct applier *a, const char *path, char *copy, const char **ret_name, struct err *err)
+/* Opens the directory that `path` lies in (made if missing) as a->parent, and points at the last
+ * component. It stays open for the next one: those of /dev come one after the other. */
+static int open_parent(struct applier *a, const char *path, const char **ret_name, struct err *err)
 {
-	char *slash;
-	int fd;
+	size_t len;
 
 	if (strlen(path) >= PATH_MAX || path[0] != '/')
 		return err_setf(err, ERR_INVALID, EINVAL, "%s: not an absolute path", path);
-	memcpy(copy, path, strlen(path) + 1);
-	slash = strrchr(copy, '/');
-	*slash = '\0';
-	fd = mount_target_open(
-		a->root, *copy ? copy : "/", MOUNT_TARGET_DIR, &a->foreign, NULL, err);
-	*ret_name = path + (slash - copy) + 1;
-	return fd;
+	*ret_name = strrchr(path, '/') + 1;
+	len = *ret_name - path > 1 ? (size_t)(*ret_name - path - 1) : 1;
+	if (a->parent_path && strlen(a->parent_path) == len &&
+		memcmp(a->parent_path, path, len) == 0)
+		return 0;
+	forget_parent(a);
+	a->parent_path = strndup(path, len);
+	if (!a->parent_path)
+		return err_sysf(err, ENOMEM, "%s", path);
+	a->parent =
+		mount_target_open(a->root, a->parent_path, MOUNT_TARGET_DIR, a->foreign, NULL, err);
+	if (a->parent >= 0)
+		return 0;
+	free(a->parent_path);
+	a->parent_path = NULL;
+	return a->parent;
 }
 
 /*
@@ -94,7 +111,7 @@ static int apply_fs(struct applier *a, const struct mount_op *op, struct err *er
 {
 	const struct mount_options *o = &op->options;
 	_cleanup_close_ int target =
-		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, &a->foreign, NULL, err);
+		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, a->foreign, NULL, err);
 	_cleanup_close_ int writable UNUSED =
 		o->set & MS_RDONLY ? hold_writable(op->fstype) : -EBADF;
 	int r;
@@ -121,7 +138,7 @@ static int attach(struct applier *a, int tree, int guard, const char *dest,
 	if (fstat(tree, &st) < 0)
 		return err_sysf(err, errno, "%s", dest);
 	target = mount_target_open(a->root, dest,
-		S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, &a->foreign, NULL, err);
+		S_ISDIR(st.st_mode) ? MOUNT_TARGET_DIR : MOUNT_TARGET_FILE, a->foreign, NULL, err);
 	if (target < 0)
 		return target;
 	r = mount_guard_put(&a->guard, guard, &target, dest, a->proc_fd, err);
@@ -141,7 +158,7 @@ static int apply_bind(struct applier *a, const struct mount_op *op, struct err *
 	/* "rw" and "dev" take nothing away: a mount that is read-only on the host stays it */
 	o.clear = o.rec_clear = 0;
 	r = attach(a, op->tree, op->guard, op->dest, &o, err);
-	if (r == 0 && op->of_host && mount_foreign_add(&a->foreign, op->tree) == -ENOMEM)
+	if (r == 0 && op->of_host && mount_foreign_add(a->foreign, op->tree) == -ENOMEM)
 		return err_sysf(err, ENOMEM, "%s", op->dest);
 	return r;
 }
@@ -150,7 +167,7 @@ static int apply_dir(struct applier *a, const struct mount_op *op, struct err *e
 {
 	bool made;
 	_cleanup_close_ int fd =
-		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, &a->foreign, &made, err);
+		mount_target_open(a->root, op->dest, MOUNT_TARGET_DIR, a->foreign, &made, err);
 
 	if (fd < 0)
 		return fd;
@@ -161,13 +178,12 @@ static int apply_dir(struct applier *a, const struct mount_op *op, struct err *e
 
 static int apply_symlink(struct applier *a, const struct mount_op *op, struct err *err)
 {
-	char copy[PATH_MAX];
 	const char *name = "";
-	_cleanup_close_ int parent = open_parent(a, op->dest, copy, &name, err);
+	int r = open_parent(a, op->dest, &name, err);
 
-	if (parent < 0)
-		return parent;
-	if (symlinkat(op->source, parent, name) < 0 && errno != EEXIST)
+	if (r < 0)
+		return r;
+	if (symlinkat(op->source, a->parent, name) < 0 && errno != EEXIST)
 		return err_sysf(err, errno, "symbolic link %s", op->dest);
 	return 0;
 }
@@ -177,25 +193,29 @@ static int apply_node(struct applier *a, const struct mount_op *op, struct err *
 	/* read-only: the node can be written to, but its mode and owner are the host's */
 	static const struct mount_options bound = {.set = MS_RDONLY | MS_NOSUID | MS_NOEXEC};
 	dev_t dev = makedev(op->major, op->minor);
-	char copy[PATH_MAX];
 	const char *name = "";
-	_cleanup_close_ int parent = -EBADF;
+	bool made;
 	struct stat st;
+	int r;
 
 	if (op->bind_nodes)
 		return attach(a, op->tree, -EBADF, op->dest, &bound, err);
-	parent = open_parent(a, op->dest, copy, &name, err);
-	if (parent < 0)
-		return parent;
-	if (mknodat(parent, name, op->mode, dev) < 0) {
-		if (errno != EEXIST || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			st.st_rdev != dev || (st.st_mode & S_IFMT) != (op->mode & S_IFMT))
-			return err_sysf(err, errno, "device node %s", op->dest);
-	}
-	/* not what the umask leaves of the mode */
-	if (fchownat(parent, name, op->uid, op->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-		fchmodat(parent, name, op->mode & 07777, 0) < 0)
+	r = open_parent(a, op->dest, &name, err);
+	if (r < 0)
+		return r;
+	made = mknodat(a->parent, name, op->mode, dev) == 0;
+	if (!made && errno != EEXIST)
 		return err_sysf(err, errno, "device node %s", op->dest);
+	/* the umask is 0 here, and most nodes are root's; a directory may have rules of its own */
+	if (fstatat(a->parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_rdev != dev ||
+		(st.st_mode & S_IFMT) != (op->mode & S_IFMT))
+		return err_sysf(err, made ? EIO : EEXIST, "device node %s", op->dest);
+	if ((st.st_uid != op->uid || st.st_gid != op->gid) &&
+		fchownat(a->parent, name, op->uid, op->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sysf(err, errno, "owner of %s", op->dest);
+	if ((st.st_mode & 07777) != (op->mode & 07777) &&
+		fchmodat(a->parent, name, op->mode & 07777, 0) < 0)
+		return err_sysf(err, errno, "mode of %s", op->dest);
 	return 0;
 }
 
@@ -317,29 +337,45 @@ static int init_guard(struct applier *a, const struct mount_share *share, struct
 
 	if (share->n_ids == 0)
 		return 0;
-	made = mount_target_open(a->root, place, MOUNT_TARGET_DIR, &a->foreign, NULL, err);
+	made = mount_target_open(a->root, place, MOUNT_TARGET_DIR, a->foreign, NULL, err);
 	if (made < 0)
 		return made;
 	return mount_guard_init(
 		a->root, place, share->ids, share->n_ids, a->proc_fd, &a->guard, err);
 }
 
+static int apply_all(struct applier *a, const struct mount_ops *ops,
+	const struct mount_share *share, struct err *err)
+{
+	int r = changes_view(ops) ? open_group_mounts(a, err) : 0;
+
+	if (r == 0)
+		r = init_guard(a, share, err);
+	for (size_t i = 0; i < ops->n && r == 0; i++) {
+		enum mount_op_kind kind = ops->v[i].kind;
+
+		if (kind != MOUNT_OP_NODE && kind != MOUNT_OP_SYMLINK)
+			forget_parent(a); /* it may be covered now */
+		r = appliers[kind](a, &ops->v[i], err);
+	}
+	return r;
+}
+
 int mount_ops_apply(
-	const struct mount_ops *ops, const struct mount_share *share, int proc_fd, struct err *err)
+	const struct mount_ops *ops, struct mount_share *share, int proc_fd, struct err *err)
 {
 	_cleanup_(applier_done) struct applier a = {.proc_fd = proc_fd,
 		.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
-		.guard = MOUNT_GUARD_INIT};
+		.foreign = &share->foreign,
+		.guard = MOUNT_GUARD_INIT,
+		.parent = -EBADF};
+	mode_t mask;
 	int r;
 
 	if (a.root < 0)
 		return err_sysf(err, errno, "root of the view");
-	r = mount_foreign_read(proc_fd, &a.foreign, err);
-	if (r == 0 && changes_view(ops))
-		r = open_group_mounts(&a, err);
-	if (r == 0)
-		r = init_guard(&a, share, err);
-	for (size_t i = 0; i < ops->n && r == 0; i++)
-		r = appliers[ops->v[i].kind](&a, &ops->v[i], err);
+	mask = umask(0); /* modes are as the plan has them */
+	r = apply_all(&a, ops, share, err);
+	(void)umask(mask);
 	return r;
 }

@@ -87,14 +87,22 @@ int mount_guard_init(int root, const char *dest, const uint64_t *ids, size_t n, 
 	return 0;
 }
 
-static bool is_of_group(const struct mount_guard *g, int fd)
+/* *ret_is_dir is set if it is. */
+static bool is_of_group(const struct mount_guard *g, int fd, bool *ret_is_dir)
 {
-	uint64_t id = 0;
+	struct statx st;
+	struct stat old;
 
-	if (mount_target_id(fd, &id) < 0)
-		return true; /* cannot be known: one guard too many harms nobody */
+	/* what cannot be known counts as one: a guard too many harms nobody */
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &st) < 0) {
+		*ret_is_dir = fstat(fd, &old) == 0 && S_ISDIR(old.st_mode);
+		return true;
+	}
+	*ret_is_dir = S_ISDIR(st.stx_mode);
+	if (!(st.stx_mask & STATX_MNT_ID))
+		return true;
 	for (size_t i = 0; i < g->n; i++) {
-		if (g->ids[i] == id)
+		if (g->ids[i] == st.stx_mnt_id)
 			return true;
 	}
 	return false;
@@ -131,16 +139,14 @@ int mount_guard_open(const char *source, struct err *err)
 int mount_guard_copy(
 	const struct mount_guard *g, int target, const char *dest, int *ret_guard, struct err *err)
 {
-	struct stat st;
+	bool is_dir;
 	int fd;
 
-	if (g->n == 0 || !is_of_group(g, target))
+	if (g->n == 0 || !is_of_group(g, target, &is_dir))
 		return 0;
-	if (fstat(target, &st) < 0)
-		return err_sysf(err, errno, "%s", dest);
-	fd = tree_open(g->source, S_ISDIR(st.st_mode) ? "" : FILE_NAME, false, err);
+	fd = tree_open(g->source, is_dir ? "" : FILE_NAME, false, err);
 	if (fd < 0)
-		return fd;
+		return err_wrapf(err, "guard at %s", dest);
 	*ret_guard = fd;
 	return 0;
 }
@@ -149,20 +155,20 @@ int mount_guard_put(const struct mount_guard *g, int ahead, int *target, const c
 	int proc_fd, struct err *err)
 {
 	_cleanup_close_ int guard = -EBADF;
-	struct stat st;
+	bool is_dir;
 	int r;
 
-	if (g->n == 0 || !is_of_group(g, *target))
+	if (g->n == 0 || !is_of_group(g, *target, &is_dir))
 		return 0;
-	guard = fcntl(ahead, F_DUPFD_CLOEXEC, 3);
-	r = guard < 0 ? mount_guard_copy(g, *target, dest, &guard, err) : 0;
-	if (r == 0)
-		r = attach(guard, *target, dest, err);
+	guard = ahead >= 0 ? fd_copy(ahead)
+			   : tree_open(g->source, is_dir ? "" : FILE_NAME, false, err);
+	if (guard < 0)
+		return ahead >= 0 ? err_sysf(err, -guard, "guard at %s", dest) : guard;
+	r = attach(guard, *target, dest, err);
 	if (r == 0)
 		r = tree_set_propagation(guard, MS_PRIVATE, false, proc_fd, err);
-	if (r == 0 && fstat(guard, &st) < 0)
-		r = err_sysf(err, errno, "guard at %s", dest);
-	if (r == 0 && S_ISDIR(st.st_mode))
+	/* a guard is of its target's kind: the kernel mounts nothing else there */
+	if (r == 0 && is_dir)
 		r = keep(g->source, guard, dest, err);
 	if (r < 0)
 		return r;

@@ -1,8 +1,10 @@
 #include "mount/mountinfo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/num.h"
@@ -411,7 +413,14 @@ const struct mountinfo_entry *mountinfo_find(const struct mountinfo *t, const ch
 bool mountinfo_is_point(int proc_fd, const char *point)
 {
 	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
+	struct statx st;
 
+	if (statx(AT_FDCWD, point, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0,
+		    &st) < 0)
+		return false;
+	if (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+		return st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	/* before Linux 5.8 the table has to be read */
 	return mountinfo_read(proc_fd, "self/mountinfo", &t, NULL) == 0 &&
 	       mountinfo_keep_visible(&t, NULL) == 0 && mountinfo_find(&t, point) != NULL;
 }

@@ -93,4 +93,4 @@ int mount_op_format(const struct mount_op *op, char **ret_text);
  * namespace).
  */
 int mount_ops_apply(
-	const struct mount_ops *ops, const struct mount_share *share, int proc_fd, struct err *err);
+	const struct mount_ops *ops, struct mount_share *share, int proc_fd, struct err *err);

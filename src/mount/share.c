@@ -29,17 +29,22 @@ void mount_share_done(struct mount_share *s)
 	}
 	free(s->v);
 	free(s->ids);
+	mount_foreign_done(&s->foreign);
 	s->v = NULL;
 	s->ids = NULL;
 	s->n = s->n_ids = 0;
 	fd_close(&s->group_root);
 }
 
-static int read_visible(int proc_fd, struct mountinfo *ret_table, struct err *err)
+/* `foreign` may be NULL. */
+static int read_visible(
+	int proc_fd, struct mount_foreign *foreign, struct mountinfo *ret_table, struct err *err)
 {
 	struct mountinfo t = MOUNTINFO_INIT;
 	int r = mountinfo_read(proc_fd, "self/mountinfo", &t, err);
 
+	if (r == 0 && foreign)
+		r = mount_foreign_find(&t, foreign, err);
 	if (r == 0)
 		r = mountinfo_keep_visible(&t, err);
 	if (r < 0) {
@@ -53,7 +58,7 @@ static int read_visible(int proc_fd, struct mountinfo *ret_table, struct err *er
 int mount_share_prepare(int proc_fd, struct err *err)
 {
 	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
-	int r = read_visible(proc_fd, &t, err);
+	int r = read_visible(proc_fd, NULL, &t, err);
 
 	for (size_t i = 0; r == 0 && i < t.n; i++) {
 		const struct mountinfo_entry *e = &t.entries[i];
@@ -95,7 +100,7 @@ static int find_shared(struct mount_share *s, int proc_fd, struct err *err)
 
 	if (root < 0)
 		return err_sysf(err, errno, "root of the view");
-	r = read_visible(proc_fd, &t, err);
+	r = read_visible(proc_fd, &s->foreign, &t, err);
 	if (r < 0)
 		return r;
 	s->v = calloc(t.n + 1, sizeof(*s->v));

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "mount/target.h"
 
 enum mount_reach {
 	MOUNT_REACH_NONE,    /* private: neither in nor out */
@@ -39,6 +40,7 @@ struct mount_share {
 	uint64_t *ids; /* of the clone's mounts that unmounts of others may arrive at: all that
 			  came from the group, none when it is private */
 	size_t n_ids;
+	struct mount_foreign foreign; /* the clone's mounts that are the host's own (target.h) */
 };
 
 #define MOUNT_SHARE_INIT                        \

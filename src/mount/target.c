@@ -39,17 +39,14 @@ static int add_id(struct mount_foreign *f, uint64_t id)
 	return 0;
 }
 
-int mount_foreign_read(int proc_fd, struct mount_foreign *ret_foreign, struct err *err)
+int mount_foreign_find(
+	const struct mountinfo *table, struct mount_foreign *ret_foreign, struct err *err)
 {
-	_cleanup_(mountinfo_done) struct mountinfo t = MOUNTINFO_INIT;
 	_cleanup_(mount_foreign_done) struct mount_foreign f = MOUNT_FOREIGN_INIT;
-	int r = mountinfo_read(proc_fd, "self/mountinfo", &t, err);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < t.n; i++) {
-		if (!str_eq(t.entries[i].fstype, "overlay") &&
-			add_id(&f, (uint64_t)t.entries[i].id) < 0)
+	for (size_t i = 0; i < table->n; i++) {
+		if (!str_eq(table->entries[i].fstype, "overlay") &&
+			add_id(&f, (uint64_t)table->entries[i].id) < 0)
 			return err_sysf(err, ENOMEM, "mount table");
 	}
 	*ret_foreign = f;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
+#include "mount/mountinfo.h"
 
 /* Mounts that are the host's own in this namespace (network file systems …): nothing is created
  * there. */
@@ -23,9 +24,10 @@ struct mount_foreign {
 		.ids = NULL, \
 	}
 
-/* Every mount of the calling process that is no overlay: to be called in the container's namespace
- * before anything is mounted there. */
-int mount_foreign_read(int proc_fd, struct mount_foreign *ret_foreign, struct err *err);
+/* Every mount of the table that is no overlay: the table of the container's namespace, before
+ * anything is mounted there. */
+int mount_foreign_find(
+	const struct mountinfo *table, struct mount_foreign *ret_foreign, struct err *err);
 /* Adds the mount whose root (or a file on it) is open as `fd`. -ENOMEM; -ENODATA where the kernel
  * does not tell its id. */
 int mount_foreign_add(struct mount_foreign *f, int fd);

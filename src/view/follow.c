@@ -182,16 +182,16 @@ static void compare(struct follower *f, bool *is_new)
 
 /* ---- new mounts, made in a namespace that is left again ---- */
 
-static int make_tree(struct follower *f, size_t i, struct err *err)
+static int make_tree(struct follower *f, struct layers *l, size_t i, struct err *err)
 {
 	const struct mountinfo_entry *e = &f->wanted.entries[i];
 	struct submount_decision what = submount_decide(e, f->spec->base_dir, f->spec->submounts);
-	mode_t type;
+	mode_t type = 0;
 	int r;
 
 	if (mask_hides(&f->mask, e->point) || !layers_file_type(e->point, &type))
 		return 0; /* hidden, or unmounted meanwhile */
-	r = layers_mount(e, &what, f->spec->base_dir, &f->mask, e->point, err);
+	r = layers_mount(l, e, &what, type, e->point, err);
 	if (r < 0)
 		return r;
 	f->trees[i] = open_tree(
@@ -214,6 +214,7 @@ static int begin_mask(struct follower *f, int tree, struct err *err)
 
 static int make_trees(struct follower *f, const bool *is_new, struct err *err)
 {
+	struct layers layers = {.base_dir = f->spec->base_dir, .mask = &f->mask};
 	_cleanup_close_ int tree = -EBADF;
 	bool some = f->remask;
 	int r = 0;
@@ -235,7 +236,7 @@ static int make_trees(struct follower *f, const bool *is_new, struct err *err)
 		r = begin_mask(f, tree, err);
 	for (size_t i = 0; r == 0 && i < f->wanted.n; i++) {
 		if (is_new[i])
-			r = make_tree(f, i, err);
+			r = make_tree(f, &layers, i, err);
 	}
 	mask_detach(&f->mask);
 	if (r == -ENOSPC || r == -EDQUOT)

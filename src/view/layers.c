@@ -7,25 +7,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "base/str.h"
 #include "view/overlay.h"
 
 /* BASE_DIR/sub/NUMBER, new: one that is there may still take the writes of running pods. */
-static int make_layer_dir(const char *base_dir, char **ret_dir, struct err *err)
+static int make_layer_dir(struct layers *l, char **ret_dir, struct err *err)
 {
 	_cleanup_free_ char *sub = NULL;
-	int r = str_printf(&sub, "%s/sub", base_dir);
+	int r = str_printf(&sub, "%s/sub", l->base_dir);
 
 	if (r < 0)
-		return err_sysf(err, -r, "%s", base_dir);
-	r = file_mkdir_p(sub, 0700);
-	if (r < 0)
-		return err_sysf(err, -r, "%s", sub);
-	for (unsigned number = 0;; number++) {
+		return err_sysf(err, -r, "%s", l->base_dir);
+	if (l->next == 0 && mkdir(sub, 0700) < 0 && errno != EEXIST)
+		return err_sysf(err, errno, "%s", sub);
+	for (;;) {
 		_cleanup_free_ char *dir = NULL;
 
-		if (str_printf(&dir, "%s/%u", sub, number) < 0 || !dir)
+		if (str_printf(&dir, "%s/%u", sub, l->next++) < 0 || !dir)
 			return err_sysf(err, ENOMEM, "%s", sub);
 		if (mkdir(dir, 0700) == 0) {
 			*ret_dir = TAKE_PTR(dir);
@@ -50,15 +48,14 @@ static void remove_layer_dir(const char *dir)
 	(void)rmdir(dir);
 }
 
-static int add_layer(const char *point, const char *base_dir, struct mask *mask, const char *target,
-	struct err *err)
+static int add_layer(struct layers *l, const char *point, const char *target, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL, *hidden = NULL;
-	int r = mask_layer(mask, point, &hidden, err);
+	int r = mask_layer(l->mask, point, &hidden, err);
 
 	if (r < 0)
 		return r;
-	r = make_layer_dir(base_dir, &dir, err);
+	r = make_layer_dir(l, &dir, err);
 	if (r < 0)
 		return r;
 	r = overlay_mount(point, (const char *const[]) {hidden, NULL}, dir, target, err);
@@ -66,7 +63,7 @@ static int add_layer(const char *point, const char *base_dir, struct mask *mask,
 		struct err reason = ERR_INIT;
 
 		remove_layer_dir(dir);
-		if (mask_no_layer(mask, point, &reason) < 0) {
+		if (mask_no_layer(l->mask, point, &reason) < 0) {
 			*err = reason;
 			return -ENOMEM; /* nothing takes the layer's place then */
 		}
@@ -91,20 +88,18 @@ static int add_bind(const char *point, const char *target, bool read_only, struc
 	return 0;
 }
 
-int layers_mount(const struct mountinfo_entry *e, const struct submount_decision *what,
-	const char *base_dir, struct mask *mask, const char *target, struct err *err)
+int layers_mount(struct layers *l, const struct mountinfo_entry *e,
+	const struct submount_decision *what, mode_t type, const char *target, struct err *err)
 {
 	struct err reason = ERR_INIT;
-	mode_t type = 0;
 	int r;
 
-	(void)layers_file_type(e->point, &type);
 	if (!S_ISDIR(type)) /* a file over a file; overlays are of directories only */
 		return add_bind(
 			e->point, target, what->action != SUBMOUNT_BIND || !what->rule, err);
 	if (what->action != SUBMOUNT_LAYER)
 		return add_bind(e->point, target, what->action == SUBMOUNT_BIND_READONLY, err);
-	r = add_layer(e->point, base_dir, mask, target, &reason);
+	r = add_layer(l, e->point, target, &reason);
 	if (r < 0 && r != -ENOMEM && r != -ENOSPC && what->rule)
 		return err_setf(err, ERR_PRECONDITION, -r,
 			"%s (%s): REAPER_SUBMOUNTS says %s, but it cannot be a lower layer: %s",

@@ -20,7 +20,7 @@ uint64_t overlay_default_inodes(uint64_t size_bytes)
 	return n < 16384 ? 16384 : n;
 }
 
-/* DIR/upper and DIR/work. */
+/* DIR/upper and DIR/work. upper/ gets the mode of what it lies over (copy_owner_and_mode). */
 static int make_upper_dirs(const char *dir, struct err *err)
 {
 	static const struct {
@@ -33,9 +33,6 @@ static int make_upper_dirs(const char *dir, struct err *err)
 		return err_sysf(err, errno, "%s", dir);
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		if (mkdirat(fd, dirs[i].name, dirs[i].mode) < 0 && errno != EEXIST)
-			return err_sysf(err, errno, "%s/%s", dir, dirs[i].name);
-		/* not what the umask leaves of it: upper/ is the workloads' root directory */
-		if (fchmodat(fd, dirs[i].name, dirs[i].mode, 0) < 0)
 			return err_sysf(err, errno, "%s/%s", dir, dirs[i].name);
 	}
 	return 0;
@@ -64,8 +61,14 @@ static int append_path(struct buf *b, const char *path)
 {
 	int r = 0;
 
-	for (const char *p = path; *p && r == 0; p++)
-		r = buf_printf(b, "%s%c", strchr("\\,:", *p) ? "\\" : "", *p);
+	while (*path && r == 0) {
+		size_t plain = strcspn(path, "\\,:");
+
+		r = buf_append(b, path, plain);
+		path += plain;
+		if (r == 0 && *path)
+			r = buf_printf(b, "\\%c", *path++);
+	}
 	return r;
 }
 
@@ -186,9 +189,6 @@ int overlay_mount(const char *lower, const char *const *masks, const char *dir, 
 		r = overlay_data(&data, lower, masks, dir);
 	if (r < 0)
 		return err_sysf(err, -r, "overlay over %s", lower);
-	r = overlay_check_upper(upper, err);
-	if (r < 0)
-		return r;
 	r = copy_owner_and_mode(lower, upper, err);
 	if (r < 0)
 		return r;

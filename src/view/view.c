@@ -13,10 +13,10 @@
 #include "view/follow.h"
 #include "view/layers.h"
 
-static int add_submount(const struct mountinfo_entry *e, const char *base_dir, const char *view_dir,
-	char *const *rules, struct mask *mask, struct err *err)
+static int add_submount(struct layers *l, const struct mountinfo_entry *e, const char *view_dir,
+	char *const *rules, struct err *err)
 {
-	struct submount_decision what = submount_decide(e, base_dir, rules);
+	struct submount_decision what = submount_decide(e, l->base_dir, rules);
 	_cleanup_free_ char *target = NULL;
 	mode_t host, view;
 	int r = str_printf(&target, "%s%s", view_dir, e->point);
@@ -24,10 +24,10 @@ static int add_submount(const struct mountinfo_entry *e, const char *base_dir, c
 	if (r < 0)
 		return err_sysf(err, -r, "%s", e->point);
 	/* below something that is omitted there is no mount point, and none is made */
-	if (mask_hides(mask, e->point) || !layers_file_type(e->point, &host) ||
+	if (mask_hides(l->mask, e->point) || !layers_file_type(e->point, &host) ||
 		!layers_file_type(target, &view) || host != view)
 		return 0;
-	return layers_mount(e, &what, base_dir, mask, target, err);
+	return layers_mount(l, e, &what, host, target, err);
 }
 
 static int make_root(const char *view_dir, struct err *err)
@@ -52,6 +52,7 @@ static int add_host(
 	_cleanup_(mountinfo_done) struct mountinfo host = MOUNTINFO_INIT;
 	_cleanup_(mask_done) struct mask mask = MASK_INIT;
 	_cleanup_free_ char *layer = NULL;
+	struct layers layers = {.base_dir = base_dir, .mask = &mask};
 	int r = submounts_read(proc_fd, base_dir, rules, &host, err);
 
 	if (r == 0)
@@ -59,10 +60,12 @@ static int add_host(
 	if (r == 0)
 		r = mask_layer(&mask, "/", &layer, err);
 	if (r == 0)
+		r = overlay_check_upper(base_dir, err);
+	if (r == 0)
 		r = overlay_mount(
 			"/", (const char *const[]) {layer, NULL}, base_dir, view_dir, err);
 	for (size_t i = 0; r == 0 && i < host.n; i++)
-		r = add_submount(&host.entries[i], base_dir, view_dir, rules, &mask, err);
+		r = add_submount(&layers, &host.entries[i], view_dir, rules, err);
 	if (r == 0)
 		r = mask_finish(&mask, view_dir, err);
 	return r < 0 ? r : follow_remember(spec, &host, err);
