@@ -17,6 +17,7 @@ enum {
 	   the sixteen places of its pipe, however little is in it. */
 	SMALL = 4096,
 	SPLICE_MAX = 1024 * 1024,
+	BULK_PIPE = 256 * 1024,
 };
 
 enum move { MOVE_MORE, MOVE_EMPTY, MOVE_FULL, MOVE_END };
@@ -80,6 +81,21 @@ static enum move splice_chunk(struct relay *r)
 	return MOVE_MORE;
 }
 
+/*
+ * From now on pages are moved. Both pipes grow, once: each time one is full or empty somebody
+ * sleeps and is woken, which costs more than what is moved meanwhile. Who may not
+ * (pipe-user-pages-soft) goes on with what there is.
+ */
+static void begin_bulk(struct relay *r)
+{
+	r->bulk = true;
+	if (r->grown)
+		return;
+	r->grown = true;
+	(void)fcntl(r->from, F_SETPIPE_SZ, BULK_PIPE);
+	(void)fcntl(r->to, F_SETPIPE_SZ, BULK_PIPE);
+}
+
 static enum move move_chunk(struct relay *r)
 {
 	static char chunk[CHUNK]; /* one for all streams: the loop runs one callback at a time */
@@ -94,7 +110,10 @@ static enum move move_chunk(struct relay *r)
 	n = RETRY_EINTR(read(r->from, chunk, size));
 	if (n < 0 && errno == EAGAIN)
 		return MOVE_EMPTY;
-	r->bulk = r->can_splice && n == SMALL;
+	if (r->can_splice && n == SMALL)
+		begin_bulk(r);
+	else
+		r->bulk = false;
 	/* EIO is how a terminal's master says that its last slave was closed */
 	if (n <= 0)
 		return MOVE_END;

@@ -20,6 +20,7 @@ struct relay {
 	bool full;       /* bytes wait for the reader */
 	bool can_splice; /* both are pipes: what comes in bulk is moved, not copied */
 	bool bulk;
+	bool grown;     /* both pipes are larger since the first bulk */
 	bool discard;   /* `to` is broken: go on reading so that the writer never hangs */
 	unsigned flags; /* RELAY_… */
 	void (*on_end)(struct relay *r);
