@@ -12,8 +12,9 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-int file_read_fd(
-	int fd, const char *what, size_t max, char **ret_data, size_t *ret_len, struct err *err)
+/* `size`: how much there is if that is known, else 0. */
+static int read_all(int fd, const char *what, size_t max, size_t size, char **ret_data,
+	size_t *ret_len, struct err *err)
 {
 	_cleanup_(buf_done) struct buf b = BUF_INIT(max);
 
@@ -30,7 +31,7 @@ int file_read_fd(
 				"%s: larger than the limit of %zu bytes", what, max);
 		if (r < 0)
 			return err_sysf(err, -r, "reading %s", what);
-		if (n == 0)
+		if (n == 0 || (b.len == size && n < (ssize_t)sizeof(chunk)))
 			break;
 	}
 	if (ret_len)
@@ -39,22 +40,31 @@ int file_read_fd(
 	return 0;
 }
 
+int file_read_fd(
+	int fd, const char *what, size_t max, char **ret_data, size_t *ret_len, struct err *err)
+{
+	return read_all(fd, what, max, 0, ret_data, ret_len, err);
+}
+
 int file_read_at(
 	int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len, struct err *err)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
+	size_t size = 0;
 
 	if (fd < 0)
 		return err_sysf(err, errno, "%s", path);
 	if (fstat(fd, &st) < 0)
 		return err_sysf(err, errno, "%s", path);
 	/* a file of sysfs says 4096 whatever is in it; it has no blocks */
-	if (S_ISREG(st.st_mode) && st.st_blocks > 0 && st.st_size > 0 && (size_t)st.st_size > max)
+	if (S_ISREG(st.st_mode) && st.st_blocks > 0 && st.st_size > 0)
+		size = (size_t)st.st_size;
+	if (size > max)
 		return err_setf(err, ERR_INVALID, EFBIG,
 			"%s: %lld bytes, larger than the limit of %zu bytes", path,
 			(long long)st.st_size, max);
-	return file_read_fd(fd, path, max, ret_data, ret_len, err);
+	return read_all(fd, path, max, size, ret_data, ret_len, err);
 }
 
 int file_check_owner(int fd, const char *path, mode_t writers, struct err *err)
@@ -111,7 +121,8 @@ static int write_and_sync(int fd, const void *data, size_t len, mode_t mode)
 
 	if (r < 0)
 		return r;
-	if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+	/* it was made with 0600 */
+	if ((mode != 0600 && fchmod(fd, mode) < 0) || fsync(fd) < 0)
 		return -errno;
 	return 0;
 }

@@ -17,14 +17,31 @@
 #include "base/file.h"
 #include "base/num.h"
 
+/* What this process ignores, once it has reset all signals: of these alone a child has to. */
+static bool all_known;
+static sigset_t ignored;
+
+void proc_ignore_signal(int sig)
+{
+	struct sigaction ign = {.sa_handler = SIG_IGN};
+
+	(void)sigaction(sig, &ign, NULL);
+	(void)sigaddset(&ignored, sig);
+}
+
 void proc_reset_signals(void)
 {
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
 
-	for (int sig = 1; sig < _NSIG; sig++)
-		(void)sigaction(sig, &dfl, NULL); /* KILL, STOP and libc's own refuse: fine */
 	(void)sigemptyset(&none);
+	for (int sig = 1; sig < _NSIG; sig++) {
+		if (!all_known || sigismember(&ignored, sig) == 1)
+			(void)sigaction(
+				sig, &dfl, NULL); /* KILL, STOP and libc's own refuse: fine */
+	}
+	all_known = true;
+	ignored = none;
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -93,9 +93,12 @@ int proc_start_ticks(pid_t pid, uint64_t *ret_ticks);
  * was recycled. */
 int proc_open(pid_t pid, uint64_t start_ticks, struct proc *ret_proc, struct err *err);
 
-/* Default dispositions and an empty mask for every signal: what a fresh program expects.
- * Async-signal-safe. */
+/* Default dispositions and an empty mask for every signal: what a fresh program expects. Nothing
+ * else may change dispositions but proc_ignore_signal, once this was called. Async-signal-safe. */
 void proc_reset_signals(void);
+
+/* Ignores a signal; children that proc_spawn makes do not. */
+void proc_ignore_signal(int sig);
 
 /*
  * Lets whoever wakes this process go on first (SCHED_BATCH): one that serves writers then finds all

@@ -64,19 +64,6 @@ static const char *const names[] = {
 #undef NAME
 };
 
-/* The highest number this kernel knows; newer kernels than our headers have more bits, which stay
- * unnamed. */
-static int last_cap(void)
-{
-	int last = CAP_LAST_CAP;
-
-	while (last < 62 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
-		last++;
-	while (last > 0 && prctl(PR_CAPBSET_READ, last, 0, 0, 0) < 0)
-		last--;
-	return last;
-}
-
 int confine_caps_add(uint64_t *set, const char *name, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -126,17 +113,21 @@ static int get_words(struct cap_words *w)
 int confine_caps_available(uint64_t *ret_set, struct err *err)
 {
 	struct cap_words w;
-	uint64_t permitted, bounding = 0;
+	uint64_t permitted, inheritable;
 	int r = get_words(&w);
 
 	if (r < 0)
 		return err_sysf(err, -r, "capget");
 	permitted = w.data[0].permitted | (uint64_t)w.data[1].permitted << 32;
-	for (int n = 0, last = last_cap(); n <= last; n++) {
-		if (prctl(PR_CAPBSET_READ, n, 0, 0, 0) == 1)
-			bounding |= CAP_MASK(n);
+	inheritable = w.data[0].inheritable | (uint64_t)w.data[1].inheritable << 32;
+	/* exec lets nothing through that is neither in the bounding set nor inheritable
+	 * (capabilities(7)): only of these the bounding set has to be asked */
+	for (int n = 0; n < 63; n++) {
+		if ((permitted & inheritable & CAP_MASK(n)) &&
+			prctl(PR_CAPBSET_READ, n, 0, 0, 0) != 1)
+			permitted &= ~CAP_MASK(n);
 	}
-	*ret_set = permitted & bounding;
+	*ret_set = permitted;
 	return 0;
 }
 
@@ -159,14 +150,15 @@ bool confine_caps_is_all(const struct confine_caps *caps, uint64_t available)
 
 int confine_caps_bound(const struct confine_caps *caps, struct err *err)
 {
-	for (int n = 0, last = last_cap(); n <= last; n++) {
-		if (caps->bounding & CAP_MASK(n))
+	for (int n = 0; n < 63; n++) {
+		if ((caps->bounding & CAP_MASK(n)) || prctl(PR_CAPBSET_DROP, n, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_READ, n, 0, 0, 0) != 1)
+		if (errno == EINVAL) /* the kernel knows none from here on */
+			break;
+		/* who may drop none may still have none to drop */
+		if (errno == EPERM && prctl(PR_CAPBSET_READ, n, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, n, 0, 0, 0) < 0)
-			return err_sysf(
-				err, errno, "dropping capability %d from the bounding set", n);
+		return err_sysf(err, errno, "dropping capability %d from the bounding set", n);
 	}
 	return 0;
 }

@@ -102,6 +102,22 @@ static bool is_null(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
+static int open_null(struct err *err)
+{
+	/* O_NONBLOCK: the path is the view's, and might be a FIFO */
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (null < 0)
+		return err_sysf(err, errno, "/dev/null of the view");
+	if (!is_null(null))
+		return err_setf(
+			err, ERR_PRECONDITION, ENODEV, "/dev/null of the view is another file");
+	/* workloads expect streams that block: ansible refuses others */
+	if (fcntl(null, F_SETFL, 0) < 0)
+		return err_sysf(err, errno, "/dev/null of the view");
+	return TAKE_FD(null);
+}
+
 /*
  * The shim's /dev/null is a file of the host's /dev: through /proc/self/fd/0 the workload could
  * change its mode and owner. The one of the view takes its place (runc: reOpenDevNull).
@@ -113,17 +129,10 @@ static int step_null(struct init *in UNUSED, struct err *err)
 	for (int fd = 0; fd < 3; fd++) {
 		if (!is_null(fd))
 			continue;
-		/* O_NONBLOCK: the path is the view's, and might be a FIFO */
 		if (null < 0)
-			null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+			null = open_null(err);
 		if (null < 0)
-			return err_sysf(err, errno, "/dev/null of the view");
-		if (!is_null(null))
-			return err_setf(err, ERR_PRECONDITION, ENODEV,
-				"/dev/null of the view is another file");
-		/* workloads expect streams that block: ansible refuses others */
-		if (fcntl(null, F_SETFL, 0) < 0)
-			return err_sysf(err, errno, "/dev/null of the view");
+			return null;
 		if (dup2(null, fd) < 0)
 			return err_sysf(err, errno, "/dev/null as descriptor %d", fd);
 	}

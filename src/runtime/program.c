@@ -33,9 +33,19 @@ static void look_at_script(const char *head, struct program *p)
 		(void)str_printf(&p->interpreter, "%.*s", (int)len, begin);
 }
 
+/* A part of the file: of its beginning, which was read already, or from further back. */
+static bool take(int fd, const unsigned char *head, size_t len, void *to, size_t size, uint64_t at)
+{
+	if (at < len && size <= len - at) {
+		memcpy(to, head + at, size);
+		return true;
+	}
+	return at <= INT64_MAX && pread(fd, to, size, (off_t)at) == (ssize_t)size;
+}
+
 /* PT_INTERP. The headers are as wide as this program's only if the file's class is: of others only
  * the machine is known. */
-static void look_at_elf(int fd, const unsigned char *head, struct program *p)
+static void look_at_elf(int fd, const unsigned char *head, size_t len, struct program *p)
 {
 	const ElfW(Ehdr) *e = (const void *)head;
 
@@ -47,16 +57,15 @@ static void look_at_elf(int fd, const unsigned char *head, struct program *p)
 	for (unsigned i = 0; i < e->e_phnum; i++) {
 		char path[PATH_MAX];
 		ElfW(Phdr) h;
-		ssize_t n = pread(fd, &h, sizeof(h), (off_t)(e->e_phoff + i * sizeof(h)));
 
-		if (n != (ssize_t)sizeof(h))
+		if (!take(fd, head, len, &h, sizeof(h), e->e_phoff + i * sizeof(h)))
 			return;
 		if (h.p_type != PT_INTERP)
 			continue;
 		if (h.p_filesz == 0 || h.p_filesz > sizeof(path))
 			return;
-		n = pread(fd, path, h.p_filesz, (off_t)h.p_offset);
-		if (n == (ssize_t)h.p_filesz && path[n - 1] == '\0' && path[0] == '/')
+		if (take(fd, head, len, path, h.p_filesz, h.p_offset) &&
+			path[h.p_filesz - 1] == '\0' && path[0] == '/')
 			(void)str_dup(&p->interpreter, path);
 		return;
 	}
@@ -91,7 +100,7 @@ void program_look(const char *path, struct program *ret_program)
 	else if (n >= 2 && head[0] == '#' && head[1] == '!')
 		look_at_script((const char *)head, p);
 	else if (n >= (ssize_t)sizeof(ElfW(Ehdr)) && memcmp(head, ELFMAG, SELFMAG) == 0)
-		look_at_elf(fd, head, p);
+		look_at_elf(fd, head, (size_t)n, p);
 	else if (is_text(head, (size_t)n))
 		p->kind = PROGRAM_TEXT;
 }

@@ -200,7 +200,8 @@ static void check_alone(struct container *c)
 	event_timer_clear(&c->limit);
 	if (!process_heard(&c->init))
 		return;
-	oom_check(c); /* others of it may have been killed since */
+	if (!c->pidns_own)
+		oom_check(c); /* others of it may have been killed since */
 	if (!oom_told(c))
 		return;
 	if (container_record(c, &err) < 0)

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "groups/groups.h"
 #include "shim/container.h"
@@ -194,11 +195,9 @@ static bool means_a_defect(int sig)
  * containerd's own shims for their stacks, is sent to every shim of a node. */
 static void ignore_signals(void)
 {
-	struct sigaction ign = {.sa_handler = SIG_IGN};
-
 	for (int sig = 1; sig < _NSIG; sig++) {
 		if (sig != SIGCHLD && !means_a_defect(sig))
-			(void)sigaction(sig, &ign, NULL); /* KILL, STOP and libc's own refuse */
+			proc_ignore_signal(sig); /* KILL, STOP and libc's own refuse */
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,15 @@ void store_layout_done(struct store_layout *layout)
 	*layout = (struct store_layout)STORE_LAYOUT_INIT;
 }
 
+/* Nothing has to be made or changed. */
+static bool is_as_wanted(const char *path, mode_t mode, uid_t owner)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == owner &&
+	       (st.st_mode & 07777) == mode;
+}
+
 /* Looks at what is there through a descriptor, so that it is the same directory all along. */
 static int take_directory(const char *path, mode_t mode, struct err *err)
 {
@@ -120,11 +130,16 @@ int store_layout_prepare(const struct store_layout *layout, struct err *err)
 		{offsetof(struct store_layout, overlay), 0700},
 	};
 
+	uid_t owner = geteuid();
+
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		const char *path = *(char *const *)((const char *)layout + table[i].offset);
-		_cleanup_free_ char *parent = strdup(path);
+		_cleanup_free_ char *parent = NULL;
 		int r;
 
+		if (is_as_wanted(path, table[i].mode, owner))
+			continue;
+		parent = strdup(path);
 		if (!parent)
 			return err_sysf(err, ENOMEM, "%s", path);
 		*strrchr(parent, '/') = '\0';

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -14,18 +15,22 @@ enum { BOOT_ID_MAX = 128, SWEPT_MAX = 1024 };
 
 #define POSTSTOP_NAME "reaper-poststop" /* an empty file */
 
-/* The kernel's name for this boot, without the newline. */
+/* The kernel's name for this boot, without the newline. It is asked once: no process sees another.
+ */
 static int read_boot_id(char **ret_id, struct err *err)
 {
-	char *id;
-	int r = file_read_at(
-		AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, &id, NULL, err);
+	static char known[BOOT_ID_MAX + 1];
+	_cleanup_free_ char *id = NULL;
+	int r = *known ? 0
+		       : file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, &id,
+				 NULL, err);
 
 	if (r < 0)
 		return r;
-	id[strcspn(id, "\n")] = '\0';
-	*ret_id = id;
-	return 0;
+	if (id)
+		(void)snprintf(known, sizeof(known), "%.*s", (int)strcspn(id, "\n"), id);
+	r = str_dup(ret_id, known);
+	return r < 0 ? err_sysf(err, -r, "boot") : 0;
 }
 
 /* ---- writing ---- */

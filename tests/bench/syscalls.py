@@ -34,8 +34,9 @@ def calls_of(stage):
     stage.finish(name, Task(stage.connect(address_of(made))))
     stage.remove(name)
 
-    # another container of the group is there: `init` finds the view of the host made
-    with stage.running("/bin/busybox", "sleep", "1000"):
+    # another container of the group is there: `init` finds the view of the host made. The second one looks once what
+    # the first has open; from the third on nothing has changed
+    with stage.running("/bin/busybox", "sleep", "1000"), stage.running("/bin/busybox", "sleep", "1000"):
         found["init"] = calls_of_init(stage, words, stdin)
     return found
 

@@ -17,6 +17,7 @@ echo "user $(id -u) $(id -g) $(id -G)"
 echo "bounding $(status CapBnd) permitted $(status CapPrm) effective $(status CapEff) inheritable $(status CapInh) ambient $(status CapAmb)"
 echo "noNewPrivileges $(status NoNewPrivs)"
 echo "seccomp $(status Seccomp)"
+echo "signals ignored $(status SigIgn) blocked $(status SigBlk)"
 echo "rlimit $(ulimit -Sn) $(ulimit -Hn)"
 echo "umask $(umask)"
 echo "oom $(cat /proc/self/oom_score_adj)"
@@ -64,6 +65,7 @@ def test_everything_that_a_spec_asks_for(bench):
         "inheritable 0000000000000420 ambient 0000000000000420",
         "noNewPrivileges 1",
         "seccomp 2",
+        "signals ignored 0000000000000000 blocked 0000000000000000",
         "rlimit 99 111",
         "umask 0077",
         "oom 777",
