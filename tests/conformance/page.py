@@ -11,6 +11,8 @@ SUITES = {
     "client": "containerd's own client suite (`integration/client`)",
     "cri": "containerd's own CRI suite (`integration`)",
     "critest": "Kubernetes' suite for runtimes (`critest` of cri-tools)",
+    "e2e": "Kubernetes' own conformance tests of sig-node and sig-storage (`e2e.test`), those that may run "
+    "beside others; runc's shim has not run them whole so far",
 }
 BOTH = "runc's shim fails it too: "
 FIGURES = re.compile(r"^# runc's shim: (\d+) passed, (\d+) failed", re.M)
@@ -26,12 +28,13 @@ cannot be by its nature. A run of the lists is red when a line of them is not tr
 <!-- run: list -->
 ```sh
 scripts/run-integration-tests.sh --tier conformance --set full
+scripts/run-integration-tests.sh --tier kube --set full --filter conformance
 ```
 
 `tests/conformance/README.md` says where the suites come from and how they are run. Tests and their subtests are
 counted; those that skip themselves (criu, AppArmor, SELinux, benchmarks) are not.
 
-| suite | containerd | Reaper passes | runc's shim passes | Reaper fails by its nature | both fail |
+| suite | version | Reaper passes | runc's shim passes | Reaper fails by its nature | both fail |
 | --- | --- | --- | --- | --- | --- |
 """
 
@@ -46,7 +49,7 @@ def read_all():
     for stem in sorted((p.stem for p in HERE.glob("*-*.txt")), key=versions_first):
         suite, version = stem.split("-")
         figures = FIGURES.search((HERE / f"{stem}.txt").read_text())
-        yield suite, version, Expected(suite, version), figures.group(1) if figures else "?"
+        yield suite, version, Expected(suite, version), figures.group(1) if figures else "not run"
 
 
 def names_of(expected, wanted):
@@ -61,7 +64,7 @@ def by_reason(lists, wanted, keep):
     for suite, version, expected, _ in lists:
         for name, reason in names_of(expected, wanted):
             if keep(reason):
-                test = name if suite == "critest" else name.split("/")[0]
+                test = name if suite in ("critest", "e2e") else name.split("/")[0]
                 tests = found.setdefault(reason.removeprefix(BOTH), {}).setdefault(suite, {})
                 versions = tests.setdefault(test, [])
                 if version not in versions:
@@ -90,6 +93,7 @@ def page():
         ours = outcomes.count("pass") + outcomes.count("race")
         both = sum(1 for _, reason in names_of(expected, "fail") if reason.startswith(BOTH))
         text += f"| {suite} | {version} | {ours} | {runc} | {outcomes.count('fail') - both} | {both} |\n"
+    text += "\nThe version is containerd's, and with `e2e` that of Kubernetes.\n"
     text += "\n" + "\n".join(f"`{suite}`: {what}." for suite, what in SUITES.items()) + "\n"
     text += section("What Reaper cannot pass by its nature", lists, "fail", lambda r: not r.startswith(BOTH))
     text += section("What passes when it is run alone", lists, "race")

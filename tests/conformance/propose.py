@@ -9,7 +9,7 @@ from functools import partial
 
 from lists import HERE, Expected, propose, read_results
 
-HEAD = """# What each test of containerd's {suite} suite does, containerd {version}: README.md has the format.
+HEAD = """# What each test of {suite} does, {of} {version}: README.md has the format.
 # Written by propose.py; the reasons are kept there.
 # runc's shim: {passed} passed, {failed} failed, {skipped} skipped
 """
@@ -66,7 +66,8 @@ def main():
     path = HERE / f"{suite}-{version}.txt"
     results = [read_results(pathlib.Path(logs, f"{suite}-{version}-{r}", "results.tsv")) for r in ("reaper", "runc")]
     counts = [sum(1 for o, _ in results[1].values() if o == outcome) for outcome in ("pass", "fail", "skip")]
-    text = HEAD.format(suite=suite, version=version, passed=counts[0], failed=counts[1], skipped=counts[2])
+    suite_of, of = ("Kubernetes' own", "Kubernetes") if suite == "e2e" else (f"containerd's {suite} suite", "containerd")
+    text = HEAD.format(suite=suite_of, of=of, version=version, passed=counts[0], failed=counts[1], skipped=counts[2])
     for name, reason in {**OMITTED.get(suite, {}), **OMITTED.get(f"{suite}-{version}", {})}.items():
         text += f"omit {name}: {reason}\n"
     old = Expected(suite, version) if path.exists() else None

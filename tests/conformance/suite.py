@@ -228,12 +228,12 @@ def parse(text):
 STATES = {"passed": "pass", "failed": "fail", "panicked": "fail", "timedout": "fail", "skipped": "skip", "pending": "skip"}
 
 
-def parse_ginkgo(path):
+def parse_ginkgo(path, left_out=":"):
     found = {}
     for report in json.loads(path.read_text())[0]["SpecReports"] if path.exists() else ():
         if report["LeafNodeType"] != "It":
             continue
-        name = " ".join([*(report["ContainerHierarchyTexts"] or []), report["LeafNodeText"]]).replace(":", "")
+        name = " ".join([*(report["ContainerHierarchyTexts"] or []), report["LeafNodeText"]]).replace(left_out, "")
         message = report.get("Failure", {}).get("Message", "")
         found[name] = (STATES.get(report["State"], "fail"), " ".join(message.split())[:400])
     return found
