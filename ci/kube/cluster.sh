@@ -37,11 +37,18 @@ kubeadmConfigPatches:
   containerLogMaxFiles: 3
   containerLogMonitorInterval: 3s
 YAML
-    [ "$1" = false ] || cat <<YAML
+    cat <<'YAML'
 - |
+  # there is nobody else to lead; on a busy machine they would lose their lease, and end
   kind: ClusterConfiguration
-  imageRepository: $REPOSITORY
+  controllerManager:
+    extraArgs:
+      leader-elect: "false"
+  scheduler:
+    extraArgs:
+      leader-elect: "false"
 YAML
+    [ "$1" = false ] || echo "  imageRepository: $REPOSITORY"
     echo "nodes:"
     echo "- role: control-plane"
     for _ in $(seq "$2"); do echo "- role: worker"; done
@@ -116,6 +123,8 @@ create() {
     done
     [ -n "$name" ] || die "create needs the name of the cluster"
     [ -n "$image" ] || image=$("$here/node-image.sh")
+    # all of a cluster's daemons watch files as one user, and the kernel's 128 are few for three nodes
+    [ "$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 1024 ] || echo 1024 >/proc/sys/fs/inotify/max_user_instances
     PATH=$("$here/build.sh" kind kubectl):$PATH
     KUBECONFIG=$(kubeconfig "$name")
     export PATH KUBECONFIG
