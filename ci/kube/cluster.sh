@@ -39,8 +39,13 @@ kubeadmConfigPatches:
 YAML
     cat <<'YAML'
 - |
-  # there is nobody else to lead; on a busy machine they would lose their lease, and end
+  # On a busy machine the two would lose their lease, and end, for nobody else to lead; and etcd would wait for
+  # the disk. No test cluster outlives the machine.
   kind: ClusterConfiguration
+  etcd:
+    local:
+      extraArgs:
+        unsafe-no-fsync: "true"
   controllerManager:
     extraArgs:
       leader-elect: "false"
