@@ -38,7 +38,12 @@ deb)
 rpm)
     echo rpm
     uname -m
-    rpm -q --qf 'installed\n%{VERSION}-%{RELEASE}\n' reaper 2>/dev/null || printf 'none\n\n'
+    # which says on its output, too, that there is none
+    if rpm -q reaper >/dev/null 2>&1; then
+        rpm -q --qf 'installed\n%{VERSION}-%{RELEASE}\n' reaper
+    else
+        printf 'none\n\n'
+    fi
     ;;
 *)
     echo "this node has neither dpkg nor rpm" >&2
@@ -147,7 +152,7 @@ apt-get --quiet update --option Dir::Etc::sourcelist=sources.list.d/reaper.sourc
     --option Dir::Etc::sourceparts=- --option APT::Get::List-Cleanup=0 2>&1 || return
 """
 DNF_REPOSITORY = r"""
-mkdir -p /etc/pki/rpm-gpg && cp -f "$2" /etc/pki/rpm-gpg/RPM-GPG-KEY-reaper || return
+mkdir -p /etc/pki/rpm-gpg /etc/yum.repos.d && cp -f "$2" /etc/pki/rpm-gpg/RPM-GPG-KEY-reaper || return
 printf '[reaper]\nname=Reaper\nbaseurl=%s/dnf\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-reaper\n' "$1" \
     > /etc/yum.repos.d/reaper.repo || return
 "$dnf" -y --disablerepo='*' --enablerepo=reaper makecache 2>&1 || return
