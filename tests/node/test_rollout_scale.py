@@ -2,6 +2,7 @@
 
 import pytest
 
+import repack
 from simulated import Fleet
 
 
@@ -35,3 +36,19 @@ def test_a_fleet(tmp_path, count):
     assert told["json"] < 2_500 * count and told["html"] < 20_000 + 2_500 * count
     for name in fleet.names:
         assert "reaper-v2" in (fleet.top / name / "etc/containerd/config.toml").read_text()
+
+
+@pytest.mark.full("six plays, of which the last ones are the point; half a minute")
+def test_a_rollback_that_is_called_again_stays(tmp_path):
+    """A roll-out back that ended in the middle is called again: who is back already does not go forward."""
+    fleet = Fleet(tmp_path / "fleet", 1)
+    version = fleet.top / fleet.names[0] / "var/lib/reaper-version"
+    fleet.play("install", "-e", f"reaper_package={repack.deb(tmp_path)}")
+    for state in ("ok", "unchanged"):
+        if state == "ok":
+            fleet.play("upgrade")
+            assert version.read_text().strip() != repack.OLDER
+        told = fleet.play("rollback")["report"]["nodes"][0]
+        assert (told["state"], told["after"], version.read_text().strip()) == (state, repack.OLDER, repack.OLDER)
+    fleet.play("upgrade")
+    assert fleet.play("rollback")["report"]["nodes"][0]["state"] == "ok"

@@ -11,7 +11,8 @@ from machine import HANDLER, SOURCE, comm, run
 from waiting import until
 
 # what systemd, apt, the dynamic linker and the engine (at a start) write there at any time
-PASSING = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/ld.so.cache", "/etc/.updated", "/etc/.pwd.lock", "/var/log", "/var/cache", "/var/lib/systemd", "/var/lib/containerd", "/var/tmp", "/var/lib/apt", "/var/.updated")  # fmt: skip
+PASSING = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/ld.so.cache", "/etc/.updated", "/etc/.pwd.lock", "/var/log",
+           "/var/cache", "/var/lib/systemd", "/var/lib/containerd", "/var/tmp", "/var/lib/apt", "/var/.updated")  # fmt: skip
 
 
 def files(node, *tops, but=PASSING):
