@@ -44,6 +44,7 @@ enum {
 	OPT_FAILED = 1 << 25,
 	OPT_WIDE = 1 << 26,
 	OPT_FILE = 1 << 27,
+	OPT_FIX = 1 << 28,
 	OPT_FOLLOW = 1 << 29,
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
@@ -97,6 +98,9 @@ static const struct cli_option options[] = {
 		"what is read (default: standard input)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
 		"also run a throw-away task on the running containerd"},
+	{OPT_FIX, "--fix", NULL, CLI_FLAG, offsetof(struct cli_args, fix),
+		"put right what nobody uses and what is only missing; with --dry-run say what that "
+		"would be"},
 	{OPT_POD, "--pod", "NAME", CLI_STRING, offsetof(struct cli_args, pod), "of this pod only"},
 	{OPT_POD_NAMESPACE, "--namespace", "NAME", CLI_STRING,
 		offsetof(struct cli_args, pod_namespace), "of this namespace of Kubernetes only"},
@@ -191,11 +195,14 @@ static const struct cli_command commands[] = {
 		"The file is a pod as JSON: kubectl create -f POD.yaml --dry-run=client -o json, "
 		"or\n"
 		"kubectl get pod NAME -o json. Exit status: 0 allowed, 1 denied or not readable."},
-	{NULL, "doctor", OPTS_WHERE | OPTS_HOW | OPT_ADDRESS | OPT_TASK, doctor_command,
-		"Checks everything that a Reaper pod needs of this node",
+	{NULL, "doctor", OPTS_WHERE | OPTS_HOW | OPT_ADDRESS | OPT_TASK | OPT_FIX | OPT_DRY_RUN,
+		doctor_command, "Checks everything that a Reaper pod needs of this node",
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "
 		"node,\n"
-		"12 install, 13 config, 14 daemon, 15 task."},
+		"12 install, 13 config, 14 daemon, 15 task, 16 left behind. --fix unmounts mounts "
+		"and removes "
+		"cgroups\nof nobody's and imports the image; it ends no process and changes no "
+		"configuration."},
 	{NULL, "ps", OPT_POD | OPT_POD_NAMESPACE | OPT_WIDE | OPT_JSON, ps_command,
 		"Lists what runs on this node, also when containerd is down",
 		"For which pod, since when, as whom, in which group of the overlay, with which "

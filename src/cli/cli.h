@@ -29,8 +29,8 @@ struct cli_args {
 	const char *since, *until, *uid; /* as given: history.h */
 	unsigned strategy, format; /* enum strategy, cli_format: in the order of the option's words
 				    */
-	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, failed,
-		wide, follow;
+	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, fix,
+		failed, wide, follow;
 	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 

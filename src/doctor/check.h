@@ -19,6 +19,7 @@ enum check_class {
 	CHECK_CONFIG,  /* containerd's files */
 	CHECK_DAEMON,  /* the running containerd */
 	CHECK_TASK,    /* a throw-away task */
+	CHECK_LEFT,    /* what is left behind */
 	_CHECK_CLASS_MAX,
 };
 
@@ -43,6 +44,12 @@ struct check;
 typedef enum check_result (*check_probe)(
 	struct check_ctx *ctx, const struct check *check, struct err *why);
 
+/*
+ * What --fix does, which never touches what somebody uses; with `dry_run` only the words for it.
+ * How many things were done (would be), with one of them in words; or -errno, with the reason.
+ */
+typedef int (*check_fix)(struct check_ctx *ctx, bool dry_run, struct err *what);
+
 struct check {
 	const char *id; /* stable: playbooks compare it */
 	enum check_class class;
@@ -51,11 +58,13 @@ struct check {
 	const char *remedy;         /* when it does not; a report of containerd's has its own */
 	const enum reason *reasons; /* probe of containerd: the reasons that mean this row; last:
 				       _REASON_MAX */
+	check_fix fix;              /* NULL: nothing that is safe without a person */
 };
 
 struct check_finding {
 	enum check_result result;
 	struct err why;
+	struct err fixed; /* what --fix did or would do; its kind is ERR_NONE */
 };
 
 const struct check *check_table(size_t *ret_n);
@@ -76,6 +85,36 @@ enum check_result check_shim(struct check_ctx *, const struct check *, struct er
 enum check_result check_runtime(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_shadow(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_settings(struct check_ctx *, const struct check *, struct err *why);
+
+/* Probes of check_feature.c. */
+enum check_result check_pidfd(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_openat2(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_mount_api(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_mount_setattr(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_mount_groups(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_seccomp(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_device_rules(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_controllers(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_lsm(struct check_ctx *, const struct check *, struct err *why);
+
+/* Probes of check_state.c and check_room.c. */
+enum check_result check_cgroup_driver(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_clock(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_denials(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_run_room(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_upper_room(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_disk_room(struct check_ctx *, const struct check *, struct err *why);
+
+/* Probes of check_left.c. */
+enum check_result check_mounts(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_cgroups_left(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_processes_left(struct check_ctx *, const struct check *, struct err *why);
+int fix_mounts(struct check_ctx *, bool dry_run, struct err *what);
+int fix_cgroups_left(struct check_ctx *, bool dry_run, struct err *what);
+
+/* Probe of check_image.c. */
+enum check_result check_image(struct check_ctx *, const struct check *, struct err *why);
+int fix_image(struct check_ctx *, bool dry_run, struct err *what);
 
 /* Probes of check_view.c. */
 enum check_result check_landlock(struct check_ctx *, const struct check *, struct err *why);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -186,20 +187,40 @@ static int visit_descriptor(const char *path, void *arg, struct err *err)
 	return for_entries(target, visit_bundle, s, err);
 }
 
-static int visit_process(const char *path, void *arg, struct err *err)
+enum program { OTHER, SHIM, RUN };
+
+/* What of ours a process runs. */
+static enum program program_of(const char *proc_dir)
 {
-	_cleanup_free_ char *exe = NULL, *fds = NULL;
-	struct search *s = arg;
+	_cleanup_free_ char *exe = NULL;
 	char program[4096];
 
-	if (!isdigit((unsigned char)base_name(path)[0]))
-		return 0;
-	if (str_printf(&exe, "%s/exe", path) < 0 || str_printf(&fds, "%s/fd", path) < 0)
-		return err_sysf(err, ENOMEM, "list of containers");
+	if (str_printf(&exe, "%s/exe", proc_dir) < 0)
+		return OTHER;
 	read_link(AT_FDCWD, exe, program, sizeof(program));
-	s->is_run = str_eq(base_name(program), RUNTIME_NAME);
-	if (!s->is_run && !str_eq(base_name(program), SHIM_NAME))
+	if (str_eq(base_name(program), SHIM_NAME))
+		return SHIM;
+	return str_eq(base_name(program), RUNTIME_NAME) ? RUN : OTHER;
+}
+
+bool containers_is_keeper(pid_t pid)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return program_of(path) != OTHER;
+}
+
+static int visit_process(const char *path, void *arg, struct err *err)
+{
+	_cleanup_free_ char *fds = NULL;
+	struct search *s = arg;
+
+	if (!isdigit((unsigned char)base_name(path)[0]) || program_of(path) == OTHER)
 		return 0;
+	if (str_printf(&fds, "%s/fd", path) < 0)
+		return err_sysf(err, ENOMEM, "list of containers");
+	s->is_run = program_of(path) == RUN;
 	return for_entries(fds, visit_descriptor, s, err);
 }
 

@@ -53,3 +53,6 @@ bool containers_waits_at_gate(pid_t pid);
 /* The one with this id. ERR_NOT_FOUND; ERR_INVALID when several namespaces have one. */
 int containers_get(const struct containers *c, const char *id,
 	const struct container_info **ret_info, struct err *err);
+
+/* Whether a process is one that looks after containers: a shim, or a `reaper-runtime run`. */
+bool containers_is_keeper(pid_t pid);

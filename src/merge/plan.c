@@ -155,7 +155,7 @@ static int check_lost(const struct plan *p, const struct baseline *b, struct rep
 
 static int check_baseline(struct plan *p, struct baseline *b, struct report *rep)
 {
-	const struct toml_node *root, *cri = NULL;
+	const struct toml_node *root, *option, *cri = NULL;
 	struct err err = ERR_INIT;
 	const char *name;
 
@@ -182,6 +182,10 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 			"CRI plugin "
 			"does not start with this",
 			name);
+	option =
+		toml_find(b->dump, b->runtimes, name ? name : "", "options", "SystemdCgroup", NULL);
+	if (option && option->type == TOML_BOOL)
+		p->systemd_cgroup = option->boolean;
 	return check_lost(p, b, rep);
 }
 

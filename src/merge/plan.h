@@ -31,12 +31,14 @@ struct plan {
 	size_t after_len;
 	size_t at, cut, add; /* `cut` bytes at `at` of the old text become `add` bytes of `after` */
 	char *default_runtime;
-	char *address; /* of the daemon's gRPC socket */
+	int systemd_cgroup; /* its SystemdCgroup: 1, 0; -1: it says nothing */
+	char *address;      /* of the daemon's gRPC socket */
 };
 
-#define PLAN_INIT                                                                     \
-	{                                                                             \
-		.handler = STANZA_HANDLER, .daemon = DAEMON_INIT, .set = CONFSET_INIT \
+#define PLAN_INIT                                                                      \
+	{                                                                              \
+		.handler = STANZA_HANDLER, .daemon = DAEMON_INIT, .set = CONFSET_INIT, \
+		.systemd_cgroup = -1                                                   \
 	}
 
 /*

@@ -204,8 +204,9 @@ static int import_and_label(const struct ctr *ctr, struct err *err)
 	return r < 0 ? r : run_ctr(ctr, label, NULL, &labelled, err);
 }
 
-int image_ensure(const char *program, const char *address, const char *containerd_namespace,
-	uint64_t timeout_s, bool *ret_changed, struct err *err)
+/* Looks, and imports it unless that is all that was asked for. */
+static int look(const char *program, const char *address, const char *containerd_namespace,
+	uint64_t timeout_s, bool import, bool *ret_there, struct err *err)
 {
 	_cleanup_(buf_done) struct buf manifest = BUF_INIT(4096);
 	_cleanup_free_ char *path = NULL;
@@ -213,7 +214,6 @@ int image_ensure(const char *program, const char *address, const char *container
 		.containerd_namespace = containerd_namespace,
 		.timeout_s = timeout_s};
 	char digest[65];
-	bool there;
 	int r = find_ctr(program, &path, err);
 
 	if (r < 0)
@@ -222,13 +222,25 @@ int image_ensure(const char *program, const char *address, const char *container
 	r = manifest_digest(&manifest, digest);
 	if (r < 0)
 		return err_sysf(err, -r, "image");
-	r = is_there(&ctr, digest, &there, err);
-	if (r == 0 && !there)
-		r = import_and_label(&ctr, err);
-	if (r < 0)
-		return r;
-	*ret_changed = !there;
-	return 0;
+	r = is_there(&ctr, digest, ret_there, err);
+	return r == 0 && !*ret_there && import ? import_and_label(&ctr, err) : r;
+}
+
+int image_look(const char *program, const char *address, const char *containerd_namespace,
+	uint64_t timeout_s, bool *ret_there, struct err *err)
+{
+	return look(program, address, containerd_namespace, timeout_s, false, ret_there, err);
+}
+
+int image_ensure(const char *program, const char *address, const char *containerd_namespace,
+	uint64_t timeout_s, bool *ret_changed, struct err *err)
+{
+	bool there;
+	int r = look(program, address, containerd_namespace, timeout_s, true, &there, err);
+
+	if (r == 0)
+		*ret_changed = !there;
+	return r;
 }
 
 int image_tar_command(const struct cli_args *args)

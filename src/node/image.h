@@ -25,6 +25,10 @@ int image_tar(struct buf *out);
 int image_ensure(const char *program, const char *address, const char *containerd_namespace,
 	uint64_t timeout_s, bool *ret_changed, struct err *err);
 
+/* Whether the image is there as image_ensure would leave it. */
+int image_look(const char *program, const char *address, const char *containerd_namespace,
+	uint64_t timeout_s, bool *ret_there, struct err *err);
+
 /* The commands `reaperctl image tar` and `reaperctl image import`. */
 int image_tar_command(const struct cli_args *args);
 int image_import_command(const struct cli_args *args);
