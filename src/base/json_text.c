@@ -48,7 +48,8 @@ static int count(struct reader *r, size_t *n, size_t max, const char *of_what)
 {
 	if (++*n <= max)
 		return 0;
-	return err_setf(r->err, ERR_INVALID, E2BIG, "%s: more than %zu %s", r->what, max, of_what);
+	return err_setf(r->err, ERR_INVALID, E2BIG, "%s: too much in it: more than %zu %s", r->what,
+		max, of_what);
 }
 
 /* ---- tokens ---- */

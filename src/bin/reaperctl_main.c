@@ -9,6 +9,7 @@
 #include "operate/conf_doc.h"
 #include "merge/containerd.h"
 #include "node/image.h"
+#include "doctor/errors.h"
 #include "uppers/overlay.h"
 #include "package/package.h"
 #include "operate/policy_command.h"
@@ -219,6 +220,11 @@ static const struct cli_command commands[] = {
 		"With --json each record is one line. REAPER_HISTORY in /etc/reaper/reaper.conf "
 		"says how\nmuch is kept; the same records are in the journal: journalctl -t "
 		"reaper."},
+	{NULL, "errors", OPT_JSON, errors_command,
+		"Tells what an error message means, and what to do",
+		"Of one code, or of a message as kubectl describe or a log has it (in quotes); "
+		"without\na word of all.",
+		.operand = "CODE|TEXT"},
 	{"package", "configure", OPT_TIMEOUT, package_configure,
 		"What a package's script does after its files are there", PACKAGE_TEXT,
 		.hidden = true},
@@ -234,6 +240,8 @@ static const struct cli_command commands[] = {
 	{"completion", "zsh", 0, print_zsh, "Writes the completion for zsh", NULL},
 	{"completion", "fish", 0, print_fish, "Writes the completion for fish", NULL},
 	{NULL, "man", 0, print_man, "Writes the man page", .hidden = true},
+	{NULL, "errors-page", 0, errors_page_command, "Writes the page about errors",
+		.hidden = true},
 	{NULL, "configuration", 0, print_configuration,
 		"Writes the page about settings and annotations", .hidden = true},
 };

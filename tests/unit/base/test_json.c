@@ -87,13 +87,13 @@ Test(base_json, refuses_a_nul_byte_and_too_much_of_everything)
 	for (int i = 0; i < JSON_NESTS_MAX; i++)
 		n += (size_t)sprintf(big + n, "[],");
 	cr_assert_lt(json_parse(big, n, "doc", &root, &err), 0);
-	cr_assert_str_eq(err.text, "doc: more than 32768 objects and arrays");
+	cr_assert_str_eq(err.text, "doc: too much in it: more than 32768 objects and arrays");
 
 	n = (size_t)sprintf(big, "[");
 	for (int i = 0; i < JSON_VALUES_MAX; i++)
 		n += (size_t)sprintf(big + n, "1,");
 	cr_assert_lt(json_parse(big, n, "doc", &root, &err), 0);
-	cr_assert_str_eq(err.text, "doc: more than 262144 values");
+	cr_assert_str_eq(err.text, "doc: too much in it: more than 262144 values");
 }
 
 Test(base_json, reads_values_and_keeps_the_target_when_a_member_is_absent_or_null)

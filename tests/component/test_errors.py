@@ -1,0 +1,78 @@
+"""`reaperctl errors`: every message in the code has a row with its cause and what to do."""
+
+import errno
+import json
+import os
+import re
+
+import pytest
+
+from machine import BINARIES, SOURCE, run
+from messages import messages
+
+REAPERCTL = BINARIES / "reaperctl"
+
+pytestmark = pytest.mark.submission("a message without a cause and a remedy sends people to the source; a second")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return json.loads(run([REAPERCTL, "errors", "--json"]).stdout)
+
+
+def row_of(rows, pieces):
+    """The first row one of whose words stands in the text, as the program finds it."""
+    return next((code for code, row in rows.items() if any(word in piece for word in row["words"] for piece in pieces)), None)
+
+
+def test_every_message_has_a_row(rows):
+    found = list(messages())
+    assert len(found) > 300
+    # what the doctor finds is a row of its own table; "container X: TEXT" says what TEXT says
+    without = [f"{place}: {pieces}" for place, pieces in found
+               if pieces not in ([], ["container "]) and "/doctor/check" not in place and not row_of(rows, pieces)]  # fmt: skip
+    assert without == []
+
+
+def test_every_row_has_a_message(rows):
+    """Words that stand in no message any more are words for nothing."""
+    texts = [piece for _, pieces in messages() for piece in pieces]
+    known = {os.strerror(number) for number in errno.errorcode}
+    unused = [(code, word) for code, row in rows.items() for word in row["words"]
+              if word not in known and not any(word in text for text in texts)]  # fmt: skip
+    assert unused == []
+
+
+def test_every_row_says_what_and_what_next(rows):
+    for code, row in rows.items():
+        assert re.fullmatch(r"[a-z][a-z0-9-]+|E_[A-Z_]+|E[A-Z]+", code)
+        assert row["cause"].endswith(".") and row["next"], code
+    reasons = set(re.findall(r'"(E_[A-Z_]+)"', (SOURCE / "src/cli/report.h").read_text()))
+    assert reasons <= set(rows)
+    checks = json.loads(run([REAPERCTL, "doctor", "--json", "--root", "/nonexistent"], check=False).stdout)["checks"]
+    assert set(checks) <= set(rows)
+
+
+@pytest.mark.parametrize("text, code", [
+    ("E_SYNTAX", "E_SYNTAX"),
+    ("E_NO_SHIM: the runtime is configured, but containerd-shim-reaper-v2 is not installed", "E_NO_SHIM"),
+    ("upper-room", "upper-room"),
+    ('Error: failed to create containerd task: "nginxx": not found; searched /usr/sbin, /usr/bin', "command-not-found"),
+    ("/etc/reaper/policy.d/10-site.conf:7: this node's policy denies /bin/sh", "policy-denied"),
+    ("writing /run/reaper/groups/node/record.json: No space left on device", "ENOSPC"),
+    ("config.json: line 3, column 7: not JSON: a value expected", "json"),
+])  # fmt: skip
+def test_a_message_is_found(text, code):
+    found = json.loads(run([REAPERCTL, "errors", "--json", text]).stdout)
+    assert list(found) == [code]
+    assert run([REAPERCTL, "errors", text]).stdout.startswith(f"{code}\n    {found[code]['cause']}\n    next: ")
+
+
+def test_a_text_that_is_none_of_ours():
+    result = run([REAPERCTL, "errors", "nothing of this kind"], check=False)
+    assert result.returncode == 1 and "no row for this text" in result.stderr
+
+
+def test_the_page_is_current():
+    page = (SOURCE / "docs/ERRORS.md").read_text()
+    assert page == run([REAPERCTL, "errors-page"]).stdout, "run `build/reaperctl errors-page > docs/ERRORS.md`"

@@ -1,0 +1,60 @@
+"""The messages of errors in src/: which functions make them, and how their texts are spelt."""
+
+import re
+
+from machine import SOURCE
+
+# what fills a struct err, or says why a call is refused; and which argument of it is the text
+MAKERS = {
+    "err_setf": 3,
+    "json_errorf": 2,
+    "REFUSE": 2,
+    "UNSUPPORTED": 1,
+    "oci_field_errorf": 3,
+    "refuse": 3,
+}
+# the place of the value stands before these texts
+OF_A_VALUE = ("json_errorf", "REFUSE", "oci_field_errorf")
+CALL = re.compile(r"(?<![\w.>])(" + "|".join(MAKERS) + r")\(")
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+CONVERSION = re.compile(r"%[-+#0]*[\d*]*(?:\.[\d*]*)?(?:hh|h|ll|l|z|j)?[diouxXcsp]|%\" PRI\w+ \"")
+
+
+def arguments(text, at):
+    """The arguments of the call whose parenthesis is before `at`, as source text."""
+    depth, start, found, quoted = 1, at, [], False
+    while depth:
+        c = text[at]
+        if quoted:
+            if c == "\\":
+                at += 1
+            elif c == '"':
+                quoted = False
+        elif c == '"':
+            quoted = True
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == "," and depth == 1:
+            found.append(text[start:at])
+            start = at + 1
+        at += 1
+    return [*found, text[start : at - 1]]
+
+
+def messages():
+    """(place, the pieces of a text that stand between its values) of every message."""
+    for path in sorted((SOURCE / "src").glob("*/*.c")):
+        source = path.read_text()
+        for match in CALL.finditer(source):
+            given = arguments(source, match.end())
+            if len(given) <= MAKERS[match[1]]:
+                continue
+            # adjacent literals are one text; the two of a choice are not
+            whole = "".join if "?" not in given[MAKERS[match[1]]] else "\0".join
+            before = ": " if match[1] in OF_A_VALUE else ""
+            text = CONVERSION.sub("\0", before + whole(LITERAL.findall(given[MAKERS[match[1]]])))
+            text = text.replace('\\"', '"').replace("%%", "%")
+            place = f"{path.relative_to(SOURCE)}:{source[: match.start()].count(chr(10)) + 1}"
+            yield place, [piece for piece in text.split("\0") if re.search(r"\w", piece)]
