@@ -16,11 +16,13 @@ pytestmark = pytest.mark.full("fetches needrestart from the distribution of this
 SNIPPET = "/etc/needrestart/conf.d/reaper.conf"
 
 
-def fetch(node):
+def fetch(node, status):
     """needrestart and what it needs on that node, out of this machine's archive: the node reaches none."""
+    # a copy: apt follows the path's links in its own way, to this machine's file
+    shutil.copy(node.path("/var/lib/dpkg/status"), status)
     kept = pathlib.Path(os.environ.get("REAPER_CI_STATE", "/var/lib/reaper-ci"), "debs/needrestart")
     (kept / "partial").mkdir(parents=True, exist_ok=True)
-    run(["apt-get", "-q", "-y", "-o", f"Dir::State::status={node.path('/var/lib/dpkg/status')}", "-o", f"Dir::Cache::archives={kept}",
+    run(["apt-get", "-q", "-y", "-o", f"Dir::State::status={status}", "-o", f"Dir::Cache::archives={kept}",
          "-o", "APT::Sandbox::User=root", "--no-install-recommends", "--download-only", "install", "needrestart"], timeout=300)  # fmt: skip
     place = node.path("/root/needrestart")
     shutil.copytree(kept, place, ignore=shutil.ignore_patterns("partial", "lock"))
@@ -37,7 +39,7 @@ def listed(node):
 def test_a_shim_of_before_the_upgrade_is_no_reason(stock, tmp_path):
     release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
     node = stock(release["VERSION_CODENAME"])
-    fetch(node)
+    fetch(node, tmp_path / "status")
     shutil.copy(repack.deb(tmp_path), node.path("/root/older.deb"))
     shutil.copy(package(), node.path("/root/this.deb"))
     node.run("apt-get", "-q", "-y", "install", "/root/older.deb", timeout=300)
