@@ -114,7 +114,7 @@ def test_one_command_for_a_site(stock, tar, tree, site, tmp_path):
 def test_a_damaged_package_of_the_tar_is_not_installed(stock, tree, tmp_path, site):
     node = cut_off(stock("bookworm"))
     broken = tmp_path / "broken"
-    shutil.copytree(tree, broken)
+    shutil.copytree(tree, broken, symlinks=True)
     (deb,) = (broken / "dist").glob("reaper_*_amd64.deb")
     # the last member, so that its name and version can still be read
     deb.write_bytes(deb.read_bytes()[:-1] + b"?")
