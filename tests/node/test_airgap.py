@@ -55,7 +55,7 @@ def site(tmp_path):
         reports = tmp_path / "reports"
         done = run(["unshare", "--net", script, "--report", reports, *arguments], timeout=600, cwd="/", env=environment)
         newest = max(reports.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        return {node["name"]: node for node in json.loads(newest.read_text())["nodes"]}, done
+        return {node["node"]: node for node in json.loads(newest.read_text())["nodes"]}, done
 
     return call
 
