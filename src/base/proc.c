@@ -171,11 +171,17 @@ static int await_exec(int report, struct proc *p, struct err *err)
 	struct err reason = ERR_INIT;
 	ssize_t n = RETRY_EINTR(read(report, &reason, sizeof(reason)));
 	uint32_t status;
+	int errnum;
 
 	if (n == 0)
 		return 0;
+	errnum = errno;
+	if (n < 0) /* nobody knows whether it runs: it does not, or it would be waited for */
+		(void)proc_signal(p, SIGKILL);
 	(void)proc_wait(p, &status);
 	proc_done(p);
+	if (n < 0)
+		return err_sysf(err, errnum, "waiting for the child");
 	if (n != (ssize_t)sizeof(reason))
 		return err_setf(err, ERR_INTERNAL, EIO, "child ended before its program ran");
 	reason.text[sizeof(reason.text) - 1] = '\0';

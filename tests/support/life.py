@@ -64,6 +64,7 @@ class Life:
         self.report = None
         self.task = None
         self.files, self.reports = [], []
+        self.deleted = set()  # containers whose Delete was answered
         self.again = False
         self.sandbox_pid = self.shim_pid = 0
 
@@ -123,7 +124,9 @@ class Life:
             self.wrong.append(f"delete {name}: status {status}: {said.decode(errors='replace')}")
             return
         code = TASK.decode("DeleteResponse", out).exit_status
-        if code != self.told.get(name, code):
+        # who was answered a Delete has the code; that a disk which failed has not taken it down, too, is in the log
+        noted = name not in self.deleted or self.fault.get("action", "kill") == "kill"
+        if noted and code != self.told.get(name, code):
             self.wrong.append(f"delete of {name} says exit code {code}, and before it was {self.told[name]}")
         elif name not in self.told and code not in (KILLED, TERMINATED if self.pod and name == "one" else EXIT):
             self.wrong.append(f"delete of {name} says exit code {code}")
@@ -214,7 +217,8 @@ class Life:
         self.saw_exit(name, self.must("Wait", name))
         if self.told.get(name) == EXIT and until(lambda: reader.read(100), what="its output") != b"hello\n":
             self.wrong.append("what it wrote has not come")
-        self.saw_exit(name, self.must("Delete", name))
+        self.saw_exit(name, answer := self.must("Delete", name))
+        self.deleted |= {name} if answer else set()
 
     # ---- all of it ----
 
