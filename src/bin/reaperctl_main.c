@@ -14,7 +14,9 @@
 #include "package/package.h"
 #include "operate/policy_command.h"
 #include "operate/history.h"
+#include "operate/metrics.h"
 #include "operate/ps.h"
+#include "operate/top.h"
 
 enum {
 	OPT_ROOT = 1 << 0,
@@ -47,6 +49,7 @@ enum {
 	OPT_FILE = 1 << 27,
 	OPT_FIX = 1 << 28,
 	OPT_FOLLOW = 1 << 29,
+	OPT_INTERVAL = 1 << 30, /* and how often */
 
 	OPTS_WHERE = OPT_ROOT | OPT_CONFIG | OPT_CONTAINERD | OPT_UNIT | OPT_JSON | OPT_HANDLER,
 	OPTS_WRITE = OPT_DRY_RUN | OPT_NO_RESTART | OPT_TIMEOUT | OPT_FORCE,
@@ -119,6 +122,10 @@ static const struct cli_option options[] = {
 		"as --wide and --json"},
 	{OPT_FOLLOW, "--follow", NULL, CLI_FLAG, offsetof(struct cli_args, follow),
 		"go on with new records"},
+	{OPT_INTERVAL, "--interval", "SECONDS", CLI_SECONDS, offsetof(struct cli_args, interval_s),
+		"between the two readings (default: 1)"},
+	{OPT_INTERVAL, "--batch", NULL, CLI_FLAG, offsetof(struct cli_args, batch),
+		"go on with a table for each interval, until it is interrupted"},
 	{OPT_JSON, "--json", NULL, CLI_FLAG, offsetof(struct cli_args, json),
 		"one JSON object on standard output instead of text"},
 };
@@ -208,6 +215,10 @@ static const struct cli_command commands[] = {
 		"Lists what runs on this node, also when containerd is down",
 		"For which pod, since when, as whom, in which group of the overlay, with which "
 		"memory\nand CPU time. The real user of the first process is shown."},
+	{NULL, "top", OPT_POD | OPT_POD_NAMESPACE | OPT_INTERVAL | OPT_WIDE | OPT_JSON, top_command,
+		"Shows what each pod uses, also when containerd is down",
+		"CPU time over one interval in percent of one CPU, and memory now, of all "
+		"containers of\na pod together, the busiest first; -o wide: of each container."},
 	{NULL, "inspect", OPT_POD_NAMESPACE | OPT_JSON, inspect_command,
 		"Tells all of one container or pod, and how to reach it",
 		"ID may be the beginning of one; POD is its name, or NAMESPACE/NAME. The lines at "
@@ -225,6 +236,11 @@ static const struct cli_command commands[] = {
 		"Of one code, or of a message as kubectl describe or a log has it (in quotes); "
 		"without\na word of all.",
 		.operand = "CODE|TEXT"},
+	{NULL, "metrics", OPT_OUTPUT, metrics_command,
+		"Writes what Reaper does on this node as metrics of Prometheus",
+		"Text for the textfile collector of the node exporter; with --output the file is "
+		"replaced\nin one step. reaper-metrics.timer does it every 30 seconds where it is "
+		"enabled."},
 	{"package", "configure", OPT_TIMEOUT, package_configure,
 		"What a package's script does after its files are there", PACKAGE_TEXT,
 		.hidden = true},
@@ -301,7 +317,7 @@ static int print_configuration(const struct cli_args *args)
 
 int main(int argc, char **argv)
 {
-	static const struct cli_args defaults = {.timeout_s = 60};
+	static const struct cli_args defaults = {.timeout_s = 60, .interval_s = 1};
 
 	return cli_main(&cli, &defaults, argc, argv);
 }

@@ -27,10 +27,11 @@ struct cli_args {
 	const char *operand; /* the word that is no option: struct cli_command.operand */
 	const char *pod, *pod_namespace; /* Kubernetes' */
 	const char *since, *until, *uid; /* as given: history.h */
+	uint64_t interval_s;
 	unsigned strategy, format; /* enum strategy, cli_format: in the order of the option's words
 				    */
 	bool dry_run, diff, json, no_restart, force, all, allow_unversioned, strict, task, fix,
-		failed, wide, follow;
+		failed, wide, follow, batch;
 	bool quiet; /* no option: a package's script says nothing when there was nothing to do */
 };
 

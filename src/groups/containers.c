@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "cgroup/freeze.h"
@@ -187,6 +188,19 @@ static int visit_descriptor(const char *path, void *arg, struct err *err)
 	return for_entries(target, visit_bundle, s, err);
 }
 
+static int add_shim(struct containers *c, const char *pid)
+{
+	pid_t *v = reallocarray(c->shims, c->n_shims + 1, sizeof(*v));
+	uint64_t number;
+
+	if (!v)
+		return -ENOMEM;
+	c->shims = v;
+	if (num_parse_u64(pid, INT32_MAX, &number) == 0)
+		c->shims[c->n_shims++] = (pid_t)number;
+	return 0;
+}
+
 enum program { OTHER, SHIM, RUN };
 
 /* What of ours a process runs. */
@@ -221,6 +235,8 @@ static int visit_process(const char *path, void *arg, struct err *err)
 	if (str_printf(&fds, "%s/fd", path) < 0)
 		return err_sysf(err, ENOMEM, "list of containers");
 	s->is_run = program_of(path) == RUN;
+	if (!s->is_run && add_shim(s->found, base_name(path)) < 0)
+		return err_sysf(err, ENOMEM, "list of containers");
 	return for_entries(fds, visit_descriptor, s, err);
 }
 
@@ -262,6 +278,7 @@ void containers_done(struct containers *c)
 		free(c->v[i].bundle);
 	}
 	free(c->v);
+	free(c->shims);
 	(void)strv_free(c->warnings);
 	*c = (struct containers)CONTAINERS_INIT;
 }

@@ -27,6 +27,10 @@
 int mount_group_follow(const struct mount_group_spec *spec, int proc_fd, bool search,
 	struct stale_files *ret_stale, struct err *err);
 
+/* In the group's `dir`: its size is how many times the view has followed a change of the host's
+ * mounts. */
+#define FOLLOW_COUNT_NAME "followed"
+
 /* For who makes the view: writes down, in the group's `dir`, that it shows these mounts of the
  * host. Not in BASE_DIR: workloads may have filled it. */
 int follow_remember(

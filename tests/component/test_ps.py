@@ -91,10 +91,37 @@ def test_a_name_does_not_move_the_cursor(bench):
     annotations = {**POD, "io.kubernetes.cri.sandbox-name": "web\x1b[2J\x9b2J\u202e; rm -rf /", "io.kubernetes.cri.container-name": "a\nb"}
     c = bench.container("/bin/sleep", "600", annotations=annotations)
     c.create()
-    for words in (["ps"], ["inspect", "one"]):
+    for words in (["ps"], ["top"], ["inspect", "one"]):
         text = reaperctl(bench, *words).stdout
         assert "team/web\\x1b[2J\\xc2\\x9b2J" in text and not set(text) & {"\x1b", "\x9b"}, words
         assert "kubectl" not in text  # nobody's shell gets that
     c.call("Kill", signal=9)
     c.call("Wait")
     c.end()
+
+
+def test_top_has_the_busy_pod_first(bench):
+    busy = {**POD, "io.kubernetes.cri.sandbox-id": "two", "io.kubernetes.cri.sandbox-name": "busy"}
+    idle = bench.container("/bin/sleep", "600", annotations=POD)
+    work = bench.container("/bin/sh", "-c", "while :; do :; done", name="two", annotations=busy)
+    for c in (idle, work):
+        c.create()
+        c.call("Start")
+    answer = json.loads(reaperctl(bench, "top", "--json").stdout)
+    first, second = answer["pods"]
+    assert (first["namespace"], first["pod"], first["containers"], second["pod"]) == ("team", "busy", 1, "web-0")
+    assert first["cpu_millicores"] > second["cpu_millicores"] and second["memory_bytes"] > 0 and answer["interval_ms"] >= 1000
+    titles, one, two = reaperctl(bench, "top").stdout.splitlines()
+    assert titles.split() == ["CPU", "%", "MEMORY", "POD,", "CONTAINERS"]
+    assert one.endswith(" team/busy 1") and two.endswith(" team/web-0 1")
+    wide = reaperctl(bench, "top", "-o", "wide", "--pod", "busy").stdout.splitlines()
+    assert len(wide) == 2 and wide[1].endswith(" team/busy main")
+    with subprocess.Popen([str(BINARIES / "reaperctl"), "top", "--batch", "--json"], env=bench.environment(), stdout=subprocess.PIPE) as batch:
+        for _ in range(2):
+            assert json.loads(batch.stdout.readline())["pods"][0]["pod"] == "busy"
+        batch.kill()
+    assert reaperctl(bench, "top", "--interval", "0").returncode == 2
+    for c in (idle, work):
+        c.call("Kill", signal=9)
+        c.call("Wait")
+        c.end()
