@@ -148,7 +148,7 @@ static int write_state(
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	_cleanup_free_ char *text = NULL;
 	char key[KEY_SIZE];
-	size_t len;
+	size_t len = 0;
 	int e = put_place(o, place_names[0], &r->old.at);
 
 	if (e == 0)
