@@ -217,14 +217,12 @@ def test_try_reaper_twice_and_delete():
         for _ in range(2):
             result = script("try-reaper.sh", "--yes")
             assert GREETING in result.stdout
-            for hint in ("exec", "/etc/reaper-was-here", "--rollback", "--delete"):
+            for hint in ("pod exec", "/etc/was-here", "--rollback", "--delete"):
                 assert hint in result.stdout
         # what it says to try next
-        cri = re.search(r'cri="(\S+) --endpoint (\S+)"', result.stdout)
-        shell = [SOURCE / cri.group(1), "--endpoint", cri.group(2), "exec", "reaper-shell", "--"]
-        seen = run([*shell, "sh", "-c", "echo x > /etc/reaper-was-here; cat /etc/reaper-was-here"])
-        assert seen.stdout == "x\n"
-        assert run(["docker", "exec", node, "ls", "/etc/reaper-was-here"], check=False).returncode != 0
+        write = ("pod", "exec", "reaper-shell", "--", "sh", "-c", "echo x > /etc/was-here; cat /etc/was-here")
+        assert script("try-reaper.sh", *write).stdout == "x\n"
+        assert script("try-reaper.sh", "node", "ls", "/etc/was-here", check=False).returncode != 0
     finally:
         deleted = script("try-reaper.sh", "--delete", check=False)
     assert deleted.returncode == 0

@@ -32,7 +32,7 @@ def test_a_fleet(tmp_path, count):
     first = lines_before(told["said"], "included: ")
     assert f"estimate: {count} nodes in {len(batches)} batches, 20 at a time: about " in first
     # both grow with the fleet and no faster
-    assert told["memory"] < 70_000 + 300 * count, "kilobytes of ansible-playbook"
+    assert told["memory"] < 120_000 + 300 * count, "kilobytes of ansible-playbook"
     assert told["json"] < 2_500 * count and told["html"] < 20_000 + 2_500 * count
     for name in fleet.names:
         assert "reaper-v2" in (fleet.top / name / "etc/containerd/config.toml").read_text()
