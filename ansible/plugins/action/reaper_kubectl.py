@@ -5,20 +5,30 @@
     context:  the context on the control machine; without one kubectl runs where the task is delegated
               to, with the cluster administrator's kubeconfig of a control plane
     ok_rc:    exit statuses that are no failure besides 0
+    patience: seconds for which an API server that is away is asked again: that of a cluster with one control
+              plane may start anew with its containerd
 
 `changed` is what the caller says with changed_when; in check mode only calls that read are made.
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "plugin_utils"))
 
 from reaper_node import NodeAction, NodeError, last_lines  # noqa: E402  pylint: disable=wrong-import-position
 
 READING = ("get", "wait", "auth", "version", "config", "rollout")
+# what kubectl says when nobody has looked at the request
+AWAY = re.compile(
+    r"connection refused|connection reset|was refused|\bEOF\b|i/o timeout|TLS handshake timeout"
+    r"|ServiceUnavailable|apiserver not ready|etcdserver: (leader changed|request timed out)"
+)
+PAUSE = 2
 ON_A_NODE = r"""
 for config in /etc/kubernetes/admin.conf /etc/rancher/rke2/rke2.yaml /etc/rancher/k3s/k3s.yaml "$HOME/.kube/config"; do
     if [ -r "$config" ]; then export KUBECONFIG=$config; break; fi
@@ -29,7 +39,7 @@ printf %s "$1" | { shift; kubectl "$@"; }
 
 
 class ActionModule(NodeAction):
-    ARGUMENTS = {"argv": None, "stdin": "", "context": None, "ok_rc": []}
+    ARGUMENTS = {"argv": None, "stdin": "", "context": None, "ok_rc": [], "patience": 90}
 
     def run_on_node(self, args):
         argv = [str(word) for word in args["argv"] or []]
@@ -37,15 +47,21 @@ class ActionModule(NodeAction):
             raise NodeError("argv is missing")
         if self.check_mode and argv[0] not in READING:
             return {"changed": True, "skipped": True, "msg": "kubectl %s" % shlex.join(argv)}
-        if args["context"]:
-            rc, out, err = self.here(["kubectl", "--context", args["context"]] + argv, args["stdin"])
-        else:
-            rc, out, err = self.script(ON_A_NODE, args["stdin"], *argv)
+        until = time.monotonic() + float(args["patience"])
+        rc, out, err = self.ask(args, argv)
+        while rc != 0 and rc not in args["ok_rc"] and AWAY.search(err) and time.monotonic() < until:
+            time.sleep(PAUSE)
+            rc, out, err = self.ask(args, argv)
         result = {"changed": argv[0] not in READING, "rc": rc, "stdout": out.strip(), "stderr": err.strip()}
         result["failed"] = rc != 0 and rc not in args["ok_rc"]
         if result["failed"]:
             result["msg"] = "kubectl %s: %s" % (argv[0], last_lines(err or out) or "exit %d" % rc)
         return result
+
+    def ask(self, args, argv):
+        if args["context"]:
+            return self.here(["kubectl", "--context", args["context"]] + argv, args["stdin"])
+        return self.script(ON_A_NODE, args["stdin"], *argv)
 
     @staticmethod
     def here(command, text):

@@ -24,6 +24,10 @@ options:
     description: Exit statuses that are no failure besides 0.
     type: list
     elements: int
+  patience:
+    description: Seconds for which an API server that is away is asked again, as after a restart of its containerd.
+    type: int
+    default: 90
 """
 
 EXAMPLES = r"""
