@@ -39,6 +39,29 @@ def test_an_installed_collection_finds_its_roles_and_plugins(tmp_path):
         assert "this node has no reaperctl" in said.stdout
 
 
+AWAY = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+MISSING = 'Error from server (NotFound): nodes "x" not found'
+
+
+@pytest.mark.parametrize(("answers", "said"), [([AWAY, AWAY], "node/x"), ([MISSING], MISSING)], ids=["away", "answers"])
+def test_an_api_server_that_is_away_is_asked_again(tmp_path, answers, said):
+    """That of a cluster with one control plane starts anew with its containerd; what it answers is an answer."""
+    (tmp_path / "answers").write_text("".join(f"{line}\n" for line in answers))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"#!/bin/sh\ncd {tmp_path}\necho >>calls\n"
+        'line=$(sed -n "$(wc -l <calls)p" answers)\n[ -n "$line" ] || exec echo node/x\necho "$line" >&2\nexit 1\n'
+    )
+    kubectl.chmod(0o755)
+    arguments = json.dumps({"context": "any", "argv": ["get", "node", "x"]})
+    result = ansible("ansible", "-i", "localhost,", "-c", "local", "localhost", "-m", "reaper_kubectl", "-a", arguments,
+                     check=False, ANSIBLE_LIBRARY=str(SOURCE / "ansible/plugins/modules"),
+                     ANSIBLE_ACTION_PLUGINS=str(SOURCE / "ansible/plugins/action"), PATH=f"{tmp_path}:{os.environ['PATH']}")  # fmt: skip
+    assert json.dumps(said)[1:-1] in result.stdout
+    assert (result.returncode == 0) == (answers == [AWAY, AWAY])
+    assert len((tmp_path / "calls").read_text()) == (3 if answers == [AWAY, AWAY] else 1)
+
+
 @pytest.mark.full("a minute of processor time, and an environment of its own; ci/check-ansible by itself is the same")
 def test_the_lint():
     run([SOURCE / "ci/check-ansible"], timeout=1800)
