@@ -265,9 +265,6 @@ static void find_address(struct plan *p)
 static int load_files(struct undo *u, struct report *rep)
 {
 	struct plan *p = &u->plan;
-	struct err err = ERR_INIT;
-	bool imports;
-	int r;
 
 	confset_done(&p->set);
 	p->has_block = false;
@@ -276,14 +273,7 @@ static int load_files(struct undo *u, struct report *rep)
 	u->edited = false;
 	free(u->text);
 	u->text = NULL;
-	r = confset_load(&p->daemon, &p->set, &imports, &err);
-	if (r < 0)
-		return report_set(rep,
-			imports        ? REASON_E_IMPORTS
-			: r == -EINVAL ? REASON_E_SYNTAX
-				       : REASON_E_FILE,
-			"%s", err.text);
-	return 0;
+	return plan_load_files(p, rep);
 }
 
 static int prepare(const struct cli_args *args, struct undo *u, int *lock, struct report *rep)

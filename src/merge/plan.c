@@ -191,10 +191,24 @@ static int check_baseline(struct plan *p, struct baseline *b, struct report *rep
 
 /* ---- the steps ---- */
 
-static int load(const struct cli_args *args, struct plan *p, struct report *rep)
+int plan_load_files(struct plan *p, struct report *rep)
 {
 	struct err err = ERR_INIT;
 	bool imports;
+	int r = confset_load(&p->daemon, &p->set, &imports, &err);
+
+	if (r >= 0)
+		return 0;
+	return report_set(rep,
+		imports        ? REASON_E_IMPORTS
+		: r == -EINVAL ? REASON_E_SYNTAX
+			       : REASON_E_FILE,
+		"%s", err.text);
+}
+
+static int load(const struct cli_args *args, struct plan *p, struct report *rep)
+{
+	struct err err = ERR_INIT;
 	int r;
 
 	r = daemon_resolve(args, &p->daemon, &err);
@@ -218,13 +232,9 @@ static int load(const struct cli_args *args, struct plan *p, struct report *rep)
 	r = distro_check_system(p->daemon.root, rep);
 	if (r != 0)
 		return r;
-	r = confset_load(&p->daemon, &p->set, &imports, &err);
-	if (r < 0)
-		return report_set(rep,
-			imports        ? REASON_E_IMPORTS
-			: r == -EINVAL ? REASON_E_SYNTAX
-				       : REASON_E_FILE,
-			"%s", err.text);
+	r = plan_load_files(p, rep);
+	if (r != 0)
+		return r;
 	if (!p->set.files[0].exists && p->daemon.config_explicit)
 		return report_set(rep, REASON_E_FILE,
 			"%s: does not exist, but containerd is started with --config and would not "

@@ -48,6 +48,9 @@ struct plan {
 int plan_make(const struct cli_args *args, struct plan *p, struct report *rep);
 void plan_done(struct plan *p);
 
+/* Reads the files of p->daemon into p->set, which is empty. 0, or the report's exit status. */
+int plan_load_files(struct plan *p, struct report *rep);
+
 /* The file to be changed. */
 const struct conf_file *plan_file(const struct plan *p);
 
