@@ -229,12 +229,15 @@ static int visit_process(const char *path, void *arg, struct err *err)
 {
 	_cleanup_free_ char *fds = NULL;
 	struct search *s = arg;
+	enum program program = OTHER;
 
-	if (!isdigit((unsigned char)base_name(path)[0]) || program_of(path) == OTHER)
+	if (isdigit((unsigned char)base_name(path)[0]))
+		program = program_of(path);
+	if (program == OTHER)
 		return 0;
 	if (str_printf(&fds, "%s/fd", path) < 0)
 		return err_sysf(err, ENOMEM, "list of containers");
-	s->is_run = program_of(path) == RUN;
+	s->is_run = program == RUN;
 	if (!s->is_run && add_shim(s->found, base_name(path)) < 0)
 		return err_sysf(err, ENOMEM, "list of containers");
 	return for_entries(fds, visit_descriptor, s, err);
