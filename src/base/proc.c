@@ -87,18 +87,24 @@ static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
 		SYS_clone, (unsigned long)(args.flags | SIGCHLD), 0UL, ret_pidfd, 0UL, 0UL);
 }
 
-NORETURN static void child_tell(int report, const struct err *err)
+static void write_whole(int fd, const struct err *err)
 {
-	(void)file_write_all(report, err, sizeof(*err));
+	(void)file_write_all(fd, err, sizeof(*err));
+}
+
+NORETURN static void child_tell(const struct proc_spec *spec, int report, const struct err *err)
+{
+	(spec->tell ? spec->tell : write_whole)(report, err);
 	_exit(127);
 }
 
-NORETURN static void child_fail(int report, int errnum, const char *what)
+NORETURN static void child_fail(
+	const struct proc_spec *spec, int report, int errnum, const char *what)
 {
 	struct err err = ERR_INIT;
 
 	(void)err_sysf(&err, errnum, "%s", what);
-	child_tell(report, &err);
+	child_tell(spec, report, &err);
 }
 
 /* Moves every source above the target numbers first, so that no dup2 overwrites one that is still
@@ -110,7 +116,8 @@ static int arrange_fds(const struct proc_spec *spec, int *report)
 
 	if (r < 0)
 		return -errno;
-	fd_close(report); /* `run` has no exec that would: the parent waits for EOF */
+	if (!spec->tell) /* `run` has no exec that would: the parent waits for EOF */
+		fd_close(report);
 	*report = r;
 	for (size_t i = 0; i < spec->n_fds; i++) {
 		if (spec->fds[i] < 0)
@@ -143,17 +150,17 @@ NORETURN static void child_main(const struct proc_spec *spec, int report)
 	proc_reset_signals();
 	change_policy(SCHED_BATCH, SCHED_OTHER);
 	if (spec->new_session && setsid() < 0)
-		child_fail(report, errno, "setsid");
+		child_fail(spec, report, errno, "setsid");
 	r = arrange_fds(spec, &report);
 	if (r < 0)
-		child_fail(report, -r, "arranging file descriptors");
+		child_fail(spec, report, -r, "arranging file descriptors");
 	if (spec->cwd && chdir(spec->cwd) < 0)
-		child_fail(report, errno, spec->cwd);
+		child_fail(spec, report, errno, spec->cwd);
 	if (spec->run) {
 		struct err err = ERR_INIT;
 
 		if (spec->prepare && spec->prepare(spec->run_arg, &err) < 0)
-			child_tell(report, &err);
+			child_tell(spec, report, &err);
 		fd_close(&report);
 		_exit(spec->run(spec->run_arg));
 	}
@@ -162,7 +169,7 @@ NORETURN static void child_main(const struct proc_spec *spec, int report)
 			SYS_execveat, spec->exec_fd, "", spec->argv, spec->env, AT_EMPTY_PATH);
 	else
 		(void)execve(spec->exec_path, spec->argv, spec->env);
-	child_fail(report, errno, spec->argv[0]);
+	child_fail(spec, report, errno, spec->argv[0]);
 }
 
 /* Waits for EOF (the program runs) or the reason of a child that failed; that child is reaped. */
@@ -198,10 +205,12 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 	sigset_t all, old;
 	int pipe_fds[2], errnum, r;
 
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return err_sysf(err, errno, "pipe2");
-	report_read = pipe_fds[0];
-	report_write = pipe_fds[1];
+	if (!spec->tell) {
+		if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+			return err_sysf(err, errno, "pipe2");
+		report_read = pipe_fds[0];
+		report_write = pipe_fds[1];
+	}
 	if (spec->pidns_fd >= 0) {
 		own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 		if (own_pidns < 0)
@@ -215,7 +224,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 	p.pid = clone_child(spec, &p.pidfd);
 	errnum = errno;
 	if (p.pid == 0)
-		child_main(spec, report_write);
+		child_main(spec, spec->tell ? spec->tell_fd : report_write);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (own_pidns >= 0 && setns(own_pidns, CLONE_NEWPID) < 0)
 		abort();
@@ -226,9 +235,11 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 		return err_sysf(err, errnum, "clone3");
 	}
 	fd_close(&report_write);
-	r = await_exec(report_read, &p, err);
-	if (r < 0)
-		return r;
+	if (!spec->tell) {
+		r = await_exec(report_read, &p, err);
+		if (r < 0)
+			return r;
+	}
 	r = proc_start_ticks(p.pid, &p.start_ticks);
 	if (r < 0) /* impossible while it is our unreaped child */
 		p.start_ticks = 0;

@@ -51,20 +51,28 @@ struct proc_spec {
 	int pidns_fd;     /* >= 0: born in this pid namespace (nsfs fd or pidfd, see setns(2)) */
 	bool new_session; /* setsid() */
 	const char *cwd;  /* NULL: as the parent */
+
+	/* How a child that could not get to its program says so when nobody waits for it: called
+	 * in the child with a duplicate of `tell_fd`, which is closed by the exec; it exits with
+	 * 127 next. NULL: proc_spawn waits. */
+	void (*tell)(int fd, const struct err *err);
+	int tell_fd;
 };
 
-#define PROC_SPEC_INIT                                                     \
-	{                                                                  \
-		.exec_fd = -EBADF, .cgroup_fd = -EBADF, .pidns_fd = -EBADF \
+#define PROC_SPEC_INIT                                                                        \
+	{                                                                                     \
+		.exec_fd = -EBADF, .cgroup_fd = -EBADF, .pidns_fd = -EBADF, .tell_fd = -EBADF \
 	}
 
 /*
  * Makes the child. All signals are unblocked and have their default action in it. Returns when the
  * program was exec'd (or `run` was entered); a child that could not get that far is reaped here and
- * its reason stands in `err`. The caller must be single-threaded. When pidns_fd is given, the
- * caller's pid_for_children is changed for the moment of the clone; if it cannot be changed back
- * the process aborts, because every later child would be born in the wrong place. ENOMEM from a pid
- * namespace whose init is dead is ERR_PRECONDITION.
+ * its reason stands in `err`. With `tell` it returns when the child is made: one that is born among
+ * processes of others may be stopped there before it gets any further (ptrace(2), a frozen
+ * cgroup), and an event loop must not stop with it. The caller must be single-threaded. When
+ * pidns_fd is given, the caller's pid_for_children is changed for the moment of the clone; if it
+ * cannot be changed back the process aborts, because every later child would be born in the wrong
+ * place. ENOMEM from a pid namespace whose init is dead is ERR_PRECONDITION.
  */
 int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *err);
 

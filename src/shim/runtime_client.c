@@ -138,6 +138,16 @@ static int control_pair(int *ret_ours, int *ret_theirs, struct err *err)
 	return r < 0 ? err_sysf(err, -r, "control socket") : 0;
 }
 
+/* In the child: as init itself says what went wrong. */
+static void tell_failed(int control, const struct err *err)
+{
+	struct init_message msg = {
+		.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED, .err = *err};
+
+	(void)err_wrapf(&msg.err, "starting " RUNTIME_NAME);
+	(void)fd_send(control, &msg, sizeof(msg), -EBADF);
+}
+
 int runtime_spawn(
 	const struct runtime_child *child, struct proc *ret_proc, int *ret_control, struct err *err)
 {
@@ -168,6 +178,9 @@ int runtime_spawn(
 	spec.clone_flags = child->new_pidns ? CLONE_NEWPID : 0;
 	spec.pidns_fd = child->pidns_fd;
 	spec.cgroup_fd = child->cgroup_fd;
+	/* it is born among the workload's processes */
+	spec.tell = tell_failed;
+	spec.tell_fd = theirs;
 	r = proc_spawn(&spec, ret_proc, err);
 	if (r < 0)
 		return err_wrapf(err, "starting " RUNTIME_NAME);

@@ -28,7 +28,8 @@ struct runtime_child {
 	int cgroup_fd;       /* >= 0: it is born in this cgroup v2 directory */
 };
 
-/* Clones and execs it. *ret_control is the shim's end of the control socket, non-blocking. */
+/* Clones it, and does not wait until it runs. *ret_control is the shim's end of the control socket,
+ * non-blocking; a child that cannot get to its program sends INIT_FAILED, too. */
 int runtime_spawn(const struct runtime_child *child, struct proc *ret_proc, int *ret_control,
 	struct err *err);
 

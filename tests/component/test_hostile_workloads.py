@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from bench import exec_spec, spec
+from birth import HeldBirth
 from cgroups import directories
 from machine import is_zombie
 from running import DEFAULT_CAPS, bind, mounted, with_mounts
@@ -145,6 +146,37 @@ def test_a_tracer_that_holds_its_relatives(bench):
     c.call("Delete", exec_id="e")
     assert c.call("Wait").exit_status == 137
     c.end()
+
+
+@pytest.mark.parametrize("pids", ["own", "host"])
+def test_a_child_that_is_stopped_before_its_program(bench, pids):
+    """Between its birth and its first program a tracer in the same pid namespace, or a frozen cgroup, may stop it: the
+    shim serves all others meanwhile, and the calls that began it are answered when it goes on, or is killed."""
+    namespaces = {"own": OWN_PIDS, "host": HOST_PIDS}[pids]
+    c = bench.container("/bin/sleep", "600", linux={"namespaces": namespaces})
+    other = c.another()
+    with HeldBirth(c.shim_pid) as birth:
+        stream = c.task.begin("Create", id="one", bundle=str(c.bundle))
+        birth.wait()
+        assert other.call("Connect", id="one").shim_pid == c.shim_pid
+    c.task.end("Create", stream)
+    c.call("Start")
+    for end in ("goes on", "is killed"):
+        c.call("Exec", exec_id="e", spec=exec_spec("/bin/sh", "-c", "exit 3"))
+        with HeldBirth(c.shim_pid) as birth:
+            stream = c.task.begin("Start", id="one", exec_id="e")
+            child = birth.wait()
+            assert other.call("State", id="one").status == "RUNNING"
+            if end == "is killed":
+                os.kill(child, signal.SIGKILL)
+        if end == "goes on":
+            c.task.end("Start", stream)
+            assert c.call("Wait", exec_id="e").exit_status == 3
+        else:
+            with pytest.raises(RpcError, match="before its program ran"):
+                c.task.end("Start", stream)
+        c.call("Delete", exec_id="e")
+    killed(c)
 
 
 # what may be caught; a workload in the host's pid namespace that has the shim's ids can send any of them
