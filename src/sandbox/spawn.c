@@ -13,6 +13,7 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/freeze.h"
 #include "conf/settings.h"
+#include "oci/init_contract.h"
 #include "sandbox/child.h"
 
 static const struct {
@@ -155,6 +156,16 @@ static int spawn(
 	return proc_spawn(child, ret_proc, err);
 }
 
+/* In the child: as it says itself what went wrong later. */
+static void tell_failed(int control, const struct err *err)
+{
+	struct init_message msg = {
+		.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED, .err = *err};
+
+	(void)err_wrapf(&msg.err, "forking the sandbox task");
+	(void)fd_send(control, &msg, sizeof(msg), -EBADF);
+}
+
 int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cgroup,
 	const struct systemd_scope *scope, unsigned host_namespaces, struct proc *ret_proc,
 	int *ret_control, struct err *err)
@@ -191,6 +202,8 @@ int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cg
 	child.run = sandbox_child_main;
 	child.run_arg = &p.child;
 	child.pidns_fd = pidns_fd;
+	child.tell = tell_failed;
+	child.tell_fd = theirs;
 	r = spawn(&p, &child, ret_proc, err);
 	if (r < 0)
 		return err_wrapf(err, "forking the sandbox task");

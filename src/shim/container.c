@@ -259,7 +259,7 @@ static int load_settings(
 }
 
 /* Everything between an empty struct and a child that prepares itself. What is half done on error
- * is container_undo's. */
+ * is container_undo's, or, with a child that lives already, its end's. */
 static int begin(struct container *c, const struct container_request *request,
 	const struct oci_spec *spec, struct err *err)
 {
@@ -320,7 +320,9 @@ int container_create(struct shim *shim, const struct container_request *request,
 	r = request->sandbox ? 0 : oci_spec_load(request->bundle, &spec, err);
 	if (r == 0)
 		r = begin(c, request, request->sandbox ? request->sandbox : &spec, err);
-	if (r < 0) {
+	if (r < 0 && process_alive(&c->init)) { /* the caller hears of it when it is reaped */
+		process_fail(&c->init, err);
+	} else if (r < 0) {
 		container_undo(c);
 		r = err_wrapf(err, "creating container %s", request->id);
 		history_refused(c, err);

@@ -96,19 +96,12 @@ static void remove_record(const struct container *c)
 		(void)unlink(path);
 }
 
+/* No process was ever in its cgroup: there is nobody to wait for. */
 void container_undo(struct container *c)
 {
 	struct err err = ERR_INIT;
-	uint32_t status;
 
-	/* a child that was never watched: it is killed and reaped here, it has run nothing of
-	 * anybody's */
-	if (process_alive(&c->init)) {
-		(void)proc_signal(&c->init.proc, SIGKILL);
-		(void)proc_wait(&c->init.proc, &status);
-		proc_done(&c->init.proc);
-	}
-	if (cgroup_kill_and_remove(&c->cgroup, clock_boot_usec() + UNDO_USEC, &err) < 0)
+	if (cgroup_remove(&c->cgroup, &err) < 0)
 		log_error("container %s: %s", c->id, err.text);
 	remove_record(c);
 }
@@ -156,6 +149,58 @@ static void on_undone_scope(void *ctx, const struct err *err)
 	container_poststop(c, answer_create_failed);
 }
 
+static void undo_step(struct container *c);
+
+static void on_undone_processes(struct ending *e)
+{
+	struct container *c = container_of(e, struct container, ending);
+
+	c->emptied = true;
+	undo_step(c);
+}
+
+static void on_undo_again(struct event_timer *t)
+{
+	undo_step(container_of(t, struct container, again));
+}
+
+static void on_undo_over(struct event_timer *t)
+{
+	struct container *c = container_of(t, struct container, limit);
+
+	ending_cancel(&c->ending);
+	c->overdue = true;
+	undo_step(c);
+}
+
+/* Ends what the child has left in its cgroup (a hook, say), which may take its time to die, and
+ * then lets go of it. */
+static void undo_step(struct container *c)
+{
+	struct err err = ERR_INIT;
+	int r = cgroup_remove(&c->cgroup, &err);
+
+	if (r == -EBUSY && !c->overdue) {
+		if (!c->limit.loop)
+			event_timer_set_in(&c->shim->loop, &c->limit, UNDO_USEC, on_undo_over);
+		if (!c->emptied)
+			ending_begin(
+				&c->ending, &c->shim->loop, &c->cgroup, 0, on_undone_processes);
+		else
+			event_timer_set_in(
+				&c->shim->loop, &c->again, AGAIN_MS * 1000U, on_undo_again);
+		c->emptied = false;
+		return;
+	}
+	event_timer_clear(&c->limit);
+	event_timer_clear(&c->again);
+	if (r < 0)
+		log_error("container %s: %s", c->id, err.text);
+	remove_record(c);
+	if (scope_is_gone(c, on_undone_scope))
+		container_poststop(c, answer_create_failed);
+}
+
 /* Create has failed in the child: everything is taken back, then the caller hears why. */
 static void create_failed(struct container *c)
 {
@@ -168,9 +213,7 @@ static void create_failed(struct container *c)
 	(void)err_wrapf(err, "creating container %s", c->id);
 	log_error("%s", err->text);
 	history_refused(c, err);
-	container_undo(c);
-	if (scope_is_gone(c, on_undone_scope))
-		container_poststop(c, answer_create_failed);
+	undo_step(c);
 }
 
 static bool any_exec_alive(const struct container *c)

@@ -6,9 +6,8 @@
 /* Frees the struct and everything in it; touches nothing outside. Accepts NULL; returns NULL. */
 struct container *container_free(struct container *c);
 
-/* Takes back a Create that failed: child, cgroup, record; not the scope, which systemd forgets when
- * it is empty, and which Create's own way of failing waits for. The struct stays the caller's to
- * free. */
+/* Takes back a Create that failed before there was a child: cgroup and record. The struct stays the
+ * caller's to free. */
 void container_undo(struct container *c);
 
 /* Writes the record (store/record.h) as things stand now. */

@@ -138,7 +138,7 @@ static int control_pair(int *ret_ours, int *ret_theirs, struct err *err)
 	return r < 0 ? err_sysf(err, -r, "control socket") : 0;
 }
 
-/* In the child: as init itself says what went wrong. */
+/* In the child: as init and the runner of hooks themselves say what went wrong. */
 static void tell_failed(int control, const struct err *err)
 {
 	struct init_message msg = {
@@ -209,6 +209,8 @@ int runtime_spawn_hooks(
 		spec.fds[i] = -EBADF;
 	spec.fds[INIT_FD_CONTROL] = theirs;
 	spec.n_fds = INIT_FD_CONTROL + 1;
+	spec.tell = tell_failed;
+	spec.tell_fd = theirs;
 	r = proc_spawn(&spec, ret_proc, err);
 	if (r < 0)
 		return err_wrapf(err, "starting " RUNTIME_NAME);

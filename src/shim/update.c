@@ -98,6 +98,13 @@ static int child_main(void *arg)
 	return fd_send(FD_CONTROL, &result, sizeof(result), -EBADF) < 0 ? 1 : 0;
 }
 
+static void tell_failed(int control, const struct err *err)
+{
+	struct result result = {.err = *err};
+
+	(void)fd_send(control, &result, sizeof(result), -EBADF);
+}
+
 static void begin_next(struct container *c);
 
 static void finish(struct container *c, const struct err *err)
@@ -162,6 +169,8 @@ static int spawn(struct container *c, const struct cgroup_limits *limits, struct
 		spec.fds[i] = -1;
 	spec.fds[FD_CONTROL] = theirs;
 	spec.n_fds = FD_CONTROL + 1;
+	spec.tell = tell_failed;
+	spec.tell_fd = theirs;
 	r = proc_spawn(&spec, &u->child, err);
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/str.h"
 
 enum {
@@ -26,6 +27,22 @@ static void settle_ready(struct logger *l)
 	event_timer_clear(&l->timer);
 	event_remove(&l->ready);
 	fd_close(&l->ready_fd);
+	fd_close(&l->born_fd);
+}
+
+static void tell_failed(int born, const struct err *err)
+{
+	(void)file_write_all(born, err, sizeof(*err));
+}
+
+/* Why it could not be run, once its other pipe is at its end; false if it was. */
+static bool never_ran(struct logger *l, struct err *err)
+{
+	if (RETRY_EINTR(read(l->born_fd, err, sizeof(*err))) != (ssize_t)sizeof(*err))
+		return false;
+	err->text[sizeof(err->text) - 1] = '\0';
+	(void)err_wrapf(err, "logger");
+	return true;
 }
 
 static enum event_verb on_ready_pipe(struct event_source *s, UNUSED uint32_t events)
@@ -37,6 +54,11 @@ static enum event_verb on_ready_pipe(struct event_source *s, UNUSED uint32_t eve
 
 	if (n < 0 && errno == EAGAIN)
 		return EVENT_CONTINUE;
+	if (n <= 0 && never_ran(l, &err)) {
+		settle_ready(l);
+		l->ops->on_ready(l, &err);
+		return EVENT_CONTINUE;
+	}
 	settle_ready(l);
 	if (n <= 0 && l->must_say) {
 		(void)err_setf(&err, ERR_UNKNOWN, EPIPE,
@@ -67,8 +89,13 @@ static int spawn(struct logger *l, const struct stream_uri *uri, const char *id,
 {
 	_cleanup_strv_ char **env = NULL;
 	struct proc_spec spec = PROC_SPEC_INIT;
-	int r;
+	_cleanup_close_ int born = -EBADF;
+	int pipe_fds[2], r;
 
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sysf(err, errno, "logger");
+	l->born_fd = pipe_fds[0];
+	born = pipe_fds[1];
 	r = strv_appendf(&env, "CONTAINER_ID=%s", id);
 	if (r == 0)
 		r = strv_appendf(&env, "CONTAINER_NAMESPACE=%s", ns);
@@ -84,6 +111,9 @@ static int spawn(struct logger *l, const struct stream_uri *uri, const char *id,
 	spec.fds[FD_ERR] = fds[1];
 	spec.fds[FD_READY] = fds[2];
 	spec.n_fds = N_FDS;
+	/* its program may lie on a file system that does not answer */
+	spec.tell = tell_failed;
+	spec.tell_fd = born;
 	r = proc_spawn(&spec, &l->proc, err);
 	return r < 0 ? err_wrapf(err, "logger") : 0;
 }

@@ -30,13 +30,15 @@ struct logger {
 	bool ending;
 	struct proc proc;
 	int ready_fd; /* >= 0: not ready yet */
+	int born_fd;  /* then: what a child that could not become it says */
 	struct event_source ready;
 	struct event_timer timer; /* for its word, then for its end */
 };
 
-#define LOGGER_INIT                                                               \
-	{                                                                         \
-		.proc = PROC_INIT, .ready_fd = -EBADF, .ready = EVENT_SOURCE_INIT \
+#define LOGGER_INIT                                                       \
+	{                                                                 \
+		.proc = PROC_INIT, .ready_fd = -EBADF, .born_fd = -EBADF, \
+		.ready = EVENT_SOURCE_INIT                                \
 	}
 
 /*

@@ -6,7 +6,7 @@ import signal
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-SEIZE, CONT, DETACH, GETEVENTMSG = 0x4206, 7, 17, 0x4201
+SEIZE, CONT, DETACH, SETOPTIONS, GETEVENTMSG = 0x4206, 7, 17, 0x4200, 0x4201
 BIRTHS = 0x2 | 0x4 | 0x8  # PTRACE_O_TRACEFORK, VFORK, CLONE
 WALL = 0x40000000
 
@@ -28,7 +28,8 @@ class HeldBirth:
         ptrace(SEIZE, self.pid, BIRTHS)
         return self
 
-    def wait(self):
+    def wait(self, meanwhile=None):
+        """`meanwhile` is called when the child is there and its parent still stands in the call that has made it."""
         while True:
             _, status = os.waitpid(self.pid, WALL)
             assert os.WIFSTOPPED(status), status
@@ -37,6 +38,9 @@ class HeldBirth:
                 ptrace(GETEVENTMSG, self.pid, ctypes.byref(child))
                 self.child = child.value
                 os.waitpid(self.child, WALL)
+                if meanwhile:
+                    meanwhile()
+                ptrace(SETOPTIONS, self.pid, 0)  # its further children are left alone
                 ptrace(CONT, self.pid)
                 return self.child
             ptrace(CONT, self.pid, 0 if status >> 16 else os.WSTOPSIG(status))
