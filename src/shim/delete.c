@@ -135,7 +135,7 @@ static void stop_scope(
 }
 
 /* The socket of a shim that is dead; one that lives answers and keeps it. */
-static void remove_socket(int bundle)
+static void remove_socket(int bundle, const char *id)
 {
 	_cleanup_free_ char *address = NULL;
 
@@ -143,7 +143,7 @@ static void remove_socket(int bundle)
 		return;
 	address[strcspn(address, "\n")] = '\0';
 	if (str_has_prefix(address, "unix:///"))
-		socket_remove_stale(address + strlen("unix://"));
+		socket_remove_stale(address + strlen("unix://"), id);
 }
 
 /* Before kubelet takes the volumes away. */
@@ -231,6 +231,6 @@ int action_delete(const struct shim_options *opts)
 	sweep_view(opts, &record);
 	remove_view(opts, &record);
 	if (bundle >= 0)
-		remove_socket(bundle);
+		remove_socket(bundle, opts->id);
 	return answer(&record) < 0 ? 1 : 0;
 }

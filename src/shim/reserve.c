@@ -46,12 +46,17 @@ static int send_request(int sock, const char *id)
 	return send(sock, frames, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -errno;
 }
 
-void reserve_keep(int sock, const char *id)
+static void tell(int sock, const char *method, const char *id)
 {
 	uint8_t frame[FRAME_MAX];
-	size_t len = encode(frame, 5, SHIM_METHOD_KEEP, id);
+	size_t len = encode(frame, 5, method, id);
 
 	(void)send(sock, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void reserve_keep(int sock, const char *id)
+{
+	tell(sock, SHIM_METHOD_KEEP, id);
 }
 
 /* 1: a whole frame is in `buf`; 0: the peer closed. */
@@ -85,12 +90,12 @@ static int receive_frame(int sock, uint8_t *buf, size_t *ret_len, uint64_t deadl
 	return 1;
 }
 
-bool reserve_is_served(int sock)
+bool reserve_release(int sock, const char *id)
 {
 	uint8_t answer[ANSWER_MAX];
 	size_t len = 0;
 
-	reserve_keep(sock, "-"); /* nobody's id: nothing is kept, and that is answered */
+	tell(sock, SHIM_METHOD_RELEASE, id);
 	return receive_frame(sock, answer, &len, clock_boot_usec() + SERVED_SEC * USEC_PER_SEC) !=
 	       0;
 }

@@ -23,5 +23,6 @@ int reserve_ask(int sock, const char *ns, const char *id, struct err *err);
  * already. */
 void reserve_keep(int sock, const char *id);
 
-/* Whether a shim answers there; also if none has said for a second that it does not. */
-bool reserve_is_served(int sock);
+/* The container will not come. Whether a shim answers there; also if none has said for a second
+ * that it does not, and an older one, which refuses: its place goes when its time is over. */
+bool reserve_release(int sock, const char *id);

@@ -169,7 +169,7 @@ int socket_claim(const char *path, const char *ns, const char *id, struct socket
 		err, ERR_UNAVAILABLE, EBUSY, "%s: shims come and go there, none answers", path);
 }
 
-void socket_remove_stale(const char *path)
+void socket_remove_stale(const char *path, const char *id)
 {
 	for (int turn = 0; turn < 2; turn++) {
 		_cleanup_close_ int lock = -EBADF, peer = -EBADF;
@@ -185,7 +185,7 @@ void socket_remove_stale(const char *path)
 		if (peer < 0)
 			return;
 		fd_close(&lock);
-		if (reserve_is_served(peer))
+		if (reserve_release(peer, id))
 			return;
 	}
 }

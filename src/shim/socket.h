@@ -15,6 +15,7 @@
 #define SHIM_METHOD_RESERVE "Reserve"
 #define SHIM_METHOD_HOLD    "Hold"
 #define SHIM_METHOD_KEEP    "Keep"
+#define SHIM_METHOD_RELEASE "Release"
 
 enum { SOCKET_PATH_MAX = 107 }; /* sun_path less its NUL */
 
@@ -49,8 +50,9 @@ void socket_claim_done(struct socket_claim *claim);
 int socket_bind(const char *path);
 
 /*
- * Removes `path` if nobody listens there. For `delete`; silent. A shim that is just being killed
- * lets go of its connections before it lets go of this one, so that whoever takes the connection
- * must answer, too; one that does not for a second is left alone.
+ * Removes `path` if nobody listens there. For `delete`; silent. A shim that lives is told that
+ * container `id` will not come: it may have lost containerd's connection before Create. One that is
+ * just being killed lets go of its connections before it lets go of this one, so that whoever takes
+ * the connection must answer, too; one that does not for a second is left alone.
  */
-void socket_remove_stale(const char *path);
+void socket_remove_stale(const char *path, const char *id);

@@ -365,10 +365,18 @@ static void on_keep(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 	answer_empty(call);
 }
 
+static void on_release(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
+{
+	shim_unreserve(ctx, ((const Task__ConnectRequest *)message)->id);
+	answer_empty(call);
+	shim_reconsider(ctx, true);
+}
+
 static const struct ttrpc_method shim_methods[] = {
 	{SHIM_METHOD_RESERVE, &task__connect_request__descriptor, on_reserve},
 	{SHIM_METHOD_HOLD, &task__connect_request__descriptor, on_hold},
 	{SHIM_METHOD_KEEP, &task__connect_request__descriptor, on_keep},
+	{SHIM_METHOD_RELEASE, &task__connect_request__descriptor, on_release},
 };
 
 const struct ttrpc_service *task_services(struct shim *shim, size_t *ret_n)

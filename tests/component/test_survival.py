@@ -304,3 +304,23 @@ def test_every_state_survives_a_containerd_that_is_away(bench):
         bench.delete(name)
     assert bench.events.wait("/tasks/exit", id="stopped").exit_status == 23
     assert stopped.end().exit_status == 23
+
+
+def test_delete_tells_a_living_shim_that_nobody_will_come(bench):
+    """containerd has lost the connection (the shim had no memory for it) before Create: the place that `start` had kept is
+    not waited for; of a shim with a container nothing goes."""
+    c = bench.container("/bin/sleep", "619")
+    c.task.connection.close()
+    bench.delete("one")
+    until(c.gone, what="the end of the shim")  # else two minutes
+    assert not os.path.exists(c.path)
+    c = bench.container("/bin/sleep", "619", name="two")
+    c.create()
+    c.call("Start")
+    bench.make_bundle("other", None)
+    (bench.directory / "other/address").write_text(f"unix://{c.path}")
+    bench.delete("other")
+    assert c.call("State").status == "RUNNING"
+    c.call("Kill", signal=9)
+    c.call("Wait")
+    c.end()
