@@ -1,8 +1,12 @@
-"""Rows of the view alone (view.c): no shim is in it, and nobody else has one."""
+"""Rows of the view: of making it alone (view.c), without a shim, and of the files in it. Nobody else has one."""
 
+import contextlib
+import os
+import pathlib
+import statistics
 import subprocess
 
-from stage import BINARIES, row
+from stage import BINARIES, plain_pod, row
 
 VIEW = BINARIES / "tests/support/bench-view"
 ROUNDS = 21
@@ -44,3 +48,91 @@ def view_first(stage):
 @row("ms", 5, alone=True, why="what hiding the host's secrets adds to the first container of a group")
 def view_mask(stage):
     return view(stage, 0, 0)["mask"]
+
+
+# ---- the files in it ----
+
+FILES = BINARIES / "tests/support/bench-files"
+WORK = {"view_read": "r", "view_write": "w", "view_stat": "s", "view_readdir": "d", "view_walk": "t", "view_open": "o"}
+TURNS = 11
+
+
+class Worker:
+    """files.c at work, on the host or in a container, whose descriptors these are."""
+
+    def __init__(self, write, read):
+        self.write, self.read = write, open(read, "rb", buffering=0)
+
+    def took(self, work):
+        os.write(self.write, work.encode())
+        text = b""
+        while not text.endswith(b"\n"):
+            piece = self.read.read(64)
+            assert piece, f"bench-files has ended: {text}"
+            text += piece
+        return int(text)
+
+    def close(self):
+        os.close(self.write)
+        self.read.close()
+
+
+def words(directory):
+    """Its command: the largest file of the largest directory of libraries, and a tree that nobody has written to."""
+    largest = max((p for p in pathlib.Path("/usr/lib").iterdir() if p.is_dir()), key=lambda p: len(os.listdir(p)))
+    files = [p for p in largest.iterdir() if p.is_file() and not p.is_symlink()]
+    return [str(FILES), str(max(files, key=lambda p: p.stat().st_size)), "/usr/share", directory]
+
+
+@contextlib.contextmanager
+def on_the_host():
+    process = subprocess.Popen(words("/run/tmp/bench-files"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    made = Worker(os.dup(process.stdin.fileno()), os.dup(process.stdout.fileno()))
+    process.stdin.close()
+    process.stdout.close()
+    yield made
+    made.close()
+    process.wait()
+
+
+@contextlib.contextmanager
+def in_the_view(stage):
+    # a group of its own, in which nobody has written
+    stage.settings["REAPER_OVERLAY_ISOLATION"] = "pod"
+    name = stage.bundle(*words("/usr/bench-files"), **plain_pod())
+    fifos = [str(stage.directory / name / stream) for stream in ("in", "out")]
+    for path in fifos:
+        os.mkfifo(path)
+    read = os.open(fifos[1], os.O_RDONLY | os.O_NONBLOCK)
+    _, task = stage.begin(name)
+    stage.create(name, task, stdin=fifos[0], stdout=fifos[1])
+    os.set_blocking(read, True)
+    made = Worker(os.open(fifos[0], os.O_WRONLY), read)
+    task.call("Start", id=name)
+    try:
+        yield made
+    finally:
+        made.close()
+        task.call("Kill", id=name, signal=9)
+        task.call("Wait", id=name)
+        task.call("Delete", id=name)
+        stage.finish(name, task)
+        stage.remove(name)
+        del stage.settings["REAPER_OVERLAY_ISOLATION"]
+
+
+@row("of the host's", 5, better="more", parts=tuple(WORK), alone=True,
+     why="throughput in the view, files that nobody has written to yet, all in memory, by processor time; writing: a new file, of tmpfs on both sides")  # fmt: skip
+def view_files(stage):
+    found = {}
+    with on_the_host() as host, in_the_view(stage) as view:
+        for name, work in WORK.items():
+            turns = [(host.took(work), view.took(work)) for _ in range(TURNS + 1)][1:]
+            found[name] = statistics.median(h for h, _ in turns) / statistics.median(v for _, v in turns)
+    return found
+
+
+@row("ms", 3, alone=True, why="the first write to a small file of the host's, its copy included")
+def view_copy_up(stage):
+    with in_the_view(stage) as view:
+        return statistics.median(view.took("c") for _ in range(200)) / 1e6

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 from bench import NAMESPACE, Bench, spec  # noqa: E402
 from machine import BINARIES, is_zombie  # noqa: E402
+from running import plain_pod  # noqa: E402, F401
 from trees import remove_tree  # noqa: E402
 from ttrpc import TASK, Events, Task  # noqa: E402
 from waiting import until  # noqa: E402
