@@ -1,6 +1,5 @@
 """reaperctl overlay: what workloads changed, as a list and as a layer, and how to begin anew."""
 
-import ast
 import json
 import os
 import pathlib
@@ -12,36 +11,14 @@ import tempfile
 import pytest
 
 import layer
-from machine import BINARIES, run
+from machine import run
+from overlays import REAPERCTL, changes, original, overlay
 from trees import remove_tree
 
 pytestmark = pytest.mark.submission("what a pod did to its view must be told as it is; a second")
 
-REAPERCTL = BINARIES / "reaperctl"
 AWKWARD = [b"plain", b"with blank", b"new\nline", b"tab\t", b"back\\slash", b"\xff\xfe bytes", "ö".encode(),
            b"-dash", b"\x1b[31m", b"q" * 200]  # fmt: skip
-
-
-def overlay(*words, **options):
-    return run([REAPERCTL, "overlay", *words], **options)
-
-
-def original(text):
-    """The bytes of a name that reaperctl has made printable."""
-    return ast.literal_eval('b"' + "".join(c if ord(c) < 0x80 else "".join(f"\\x{b:02x}" for b in c.encode())
-                                           for c in text.replace('"', '\\"')) + '"')  # fmt: skip
-
-
-def changes(below, *words):
-    """{relative path: (change, what)} of one place, as --json has it."""
-    said = json.loads(overlay("diff", "--json", *words).stdout)
-    below = os.fsencode(below) + b"/"
-    found = {}
-    for change in said["changes"]:
-        path = original(change["path"])
-        if path.startswith(below):
-            found[path[len(below) :]] = (change["change"], tuple(change.get("what", ())))
-    return found
 
 
 class Pod:
