@@ -169,19 +169,27 @@ static int step_hooks_bundle(struct init *in, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+static void note_caps(const struct init *in, const char *member, uint64_t caps, const char *why)
+{
+	_cleanup_free_ char *names = NULL;
+
+	if (caps && confine_caps_format(caps, &names) == 0)
+		init_note(in, "%s: %s: %s, continuing without", member, names, why);
+}
+
 static int step_plan(struct init *in, struct err *err)
 {
-	_cleanup_free_ char *missing = NULL;
 	struct plan_input input;
 	int r = load_plan_input(&in->loaded, false, &input, err);
 
 	if (r == 0)
 		r = plan_make(&input, &in->plan, err);
-	if (r == 0 && in->plan.caps_missing &&
-		confine_caps_format(in->plan.caps_missing, &missing) == 0)
-		init_note(in, "process.capabilities: nobody here has %s, continuing without",
-			missing);
-	return r;
+	if (r < 0)
+		return r;
+	note_caps(in, "process.capabilities", in->plan.caps_missing, "nobody here has that");
+	note_caps(in, "process.capabilities.ambient", in->plan.caps_not_raised,
+		"the kernel takes only what is permitted and inheritable, too");
+	return 0;
 }
 
 /* The process was born in its cgroup: there is no moment outside of it in which the CPUs of its

@@ -87,7 +87,8 @@ struct plan {
 	struct identity_ids ids;         /* what creds points into, if it is by name */
 	const struct identity *identity; /* it is */
 	struct confine_caps caps;
-	uint64_t caps_missing; /* of a privileged spec: asked for, but nobody here has them */
+	uint64_t caps_missing;    /* of a privileged spec: asked for, but nobody here has them */
+	uint64_t caps_not_raised; /* ambient in the spec, but not permitted and inheritable */
 	struct confine_rlimit rlimits[CONFINE_RLIMITS_MAX];
 	size_t n_rlimits;
 	int oom_score_adj;

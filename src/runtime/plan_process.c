@@ -26,7 +26,7 @@ static int plan_caps(const struct plan_input *in, const struct oci_process *p, s
 		[OCI_CAP_AMBIENT] = &plan->caps.ambient,
 	};
 	_cleanup_free_ char *names = NULL;
-	uint64_t missing;
+	uint64_t missing, raisable;
 	bool all;
 
 	for (size_t i = 0; i < _OCI_CAP_MAX; i++) {
@@ -39,6 +39,10 @@ static int plan_caps(const struct plan_input *in, const struct oci_process *p, s
 	}
 	all = confine_caps_is_all(&plan->caps, in->caps_available);
 	confine_caps_fit(&plan->caps, in->caps_available, &missing);
+	/* runc and crun ask the kernel for the rest and pass over its EPERM */
+	raisable = plan->caps.permitted & plan->caps.inheritable;
+	plan->caps_not_raised = plan->caps.ambient & ~raisable;
+	plan->caps.ambient &= raisable;
 	if (missing == 0)
 		return 0;
 	if (all) {

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import termios
 import pytest
 
 from bench import spec
-from machine import BINARIES, is_zombie
+from machine import BINARIES, is_zombie, run
 from waiting import until
 
 pytestmark = pytest.mark.submission("what an administrator types when there is no containerd to ask; a second each")
@@ -134,6 +135,42 @@ def test_run_has_no_agent_for_a_seccomp_profile(bench):
     assert result.returncode == 128
     assert result.stderr == ("reaper-runtime: linux.seccomp: SCMP_ACT_NOTIFY: the agent at listenerPath is told by the "
                              "shim, not by run\n")  # fmt: skip
+
+
+CAPS = 'for i in Inh Prm Eff Bnd Amb; do echo $i $(sed -n "s/^Cap$i:[[:space:]]*0*//p" /proc/self/status); done'
+
+
+@pytest.mark.parametrize("inheritable", [{}, {"inheritable": []}], ids=["runc", "crun"])
+@pytest.mark.parametrize("uid, kept", [(0, "20000420"), (1000, "")])
+def test_run_takes_what_runc_spec_and_crun_spec_write(bench, inheritable, uid, kept):
+    """Ambient capabilities that are not inheritable: as with both, the kernel's answer is that there are none."""
+    names = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+    caps = {**{k: names for k in ("bounding", "effective", "permitted", "ambient")}, **inheritable}
+    bundle = shell(bench, CAPS, process={"capabilities": caps, "user": {"uid": uid, "gid": 0}})
+    result = runtime("run", bundle, env=bench.environment())
+    assert result.returncode == 0, result.stderr
+    assert [line.strip() for line in result.stdout.splitlines()] == [
+        "Inh", f"Prm {kept}".strip(), f"Eff {kept}".strip(), "Bnd 20000420", "Amb"]  # fmt: skip
+    assert ("process.capabilities.ambient: CAP_KILL, CAP_NET_BIND_SERVICE, CAP_AUDIT_WRITE: the kernel takes only what is "
+            "permitted and inheritable, too, continuing without\n") in result.stderr  # fmt: skip
+
+
+def test_what_runc_writes_runs_as_with_runc(bench):
+    """The real ones: `runc spec`, and what a program sees under `runc run`."""
+    bundle = bench.make_bundle("one", spec("x"))
+    (bundle / "config.json").unlink()
+    run(["runc", "spec"], cwd=bundle)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"].update(terminal=False, args=["/busybox", "grep", "^Cap", "/proc/self/status"])
+    (bundle / "config.json").write_text(json.dumps(config))
+    (bundle / "rootfs").mkdir(exist_ok=True)
+    shutil.copy("/bin/busybox", bundle / "rootfs/busybox")
+    theirs = run(["runc", "--root", bench.directory / "runc", "run", "--bundle", bundle, f"reaper-{os.getpid()}"]).stdout
+    assert len(theirs.splitlines()) == 5
+    config["process"]["args"] = ["grep", "^Cap", "/proc/self/status"]
+    (bundle / "config.json").write_text(json.dumps(config))
+    ours = runtime("run", bundle, env=bench.environment())
+    assert (ours.returncode, ours.stdout) == (0, theirs), ours.stderr
 
 
 def test_run_with_a_terminal(bench):

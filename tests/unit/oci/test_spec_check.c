@@ -42,9 +42,6 @@ Test(oci_spec_check, refuses_what_the_specification_forbids)
 		{",\"capabilities\":{\"effective\":[\"CAP_KILL\"]}", "",
 			"process.capabilities.effective: CAP_KILL is not in permitted, which the "
 			"kernel demands"},
-		{",\"capabilities\":{\"ambient\":[\"CAP_KILL\"],\"permitted\":[\"CAP_KILL\"]}", "",
-			"process.capabilities.ambient: CAP_KILL is not in inheritable, which the "
-			"kernel demands"},
 		{",\"rlimits\":[{\"type\":\"R\",\"soft\":2,\"hard\":1}]", "",
 			"process.rlimits[0]: R: soft (2) is above hard (1)"},
 		{",\"rlimits\":[{\"type\":\"R\",\"soft\":1,\"hard\":1},{\"type\":\"R\",\"soft\":1,"
