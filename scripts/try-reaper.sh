@@ -5,12 +5,14 @@
 #   scripts/try-reaper.sh [--yes] [--suite bookworm|trixie]
 #   scripts/try-reaper.sh pod ARGUMENTS…
 #   scripts/try-reaper.sh node COMMAND…
+#   scripts/try-reaper.sh --rollback
 #   scripts/try-reaper.sh --delete
 #
 #   --yes       do not ask before packages are installed
 #   --suite S   the Debian of the node: bookworm (containerd 1.6, default) or trixie (1.7)
 #   pod …       the node's pods, once it runs: run-pod FILE, pods, logs POD, exec POD -- COMMAND, rmp POD; `pod --help`
 #   node …      runs COMMAND on the node
+#   --rollback  take Reaper off the node again, by ansible/rollback-reaper.yml
 #   --delete    remove what this script made, and say what it leaves
 #
 # Needs root and Debian 12 or 13, and nothing else: it lists the packages it would install first.
@@ -34,12 +36,14 @@ usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
 
 yes=0
 delete=0
+rollback=0
 then=
 suite=bookworm
 while [ $# -gt 0 ]; do
     case $1 in
     --yes) yes=1 ;;
     --delete) delete=1 ;;
+    --rollback) rollback=1 ;;
     --suite)
         case ${2:-} in
         bookworm | trixie) suite=$2 ;;
@@ -131,7 +135,7 @@ endpoint() { echo "unix://$(ci/node.sh root "$node")/run/containerd/containerd.s
 cri() { tests/support/reaper-cri --endpoint "$(endpoint)" "$@"; }
 
 # with the Ansible of the environment that reaper-cri needs, too: one to be made less
-install_reaper() { PATH="$(ci/python-env.sh):$PATH" scripts/install-reaper.sh --kind "$cluster"; }
+play() { PATH="$(ci/python-env.sh):$PATH" scripts/install-reaper.sh --kind "$cluster" --report "$state/reports" "$@"; }
 
 run_example() { cri run-pod kubernetes/runtimeclass.yaml >"$state/output"; }
 
@@ -143,14 +147,24 @@ run_shell() {
 
 # --- the node, once it runs ---------------------------------------------------------------------
 
-if [ -n "$then" ]; then
+need_node() {
     if ! ci/engine.sh --check || ! docker inspect "$node" >/dev/null 2>&1; then
         die "there is no node yet: scripts/try-reaper.sh makes one"
     fi
+}
+
+if [ -n "$then" ]; then
+    need_node
     case $then in
     pod) cri "$@" ;;
     node) ci/node.sh exec "$node" "$@" ;;
     esac
+    exit
+fi
+
+if [ "$rollback" = 1 ]; then
+    need_node
+    play --rollback
     exit
 fi
 
@@ -195,7 +209,7 @@ ci/engine.sh --check || touch "$state/engine"
 step "container engine" ci/engine.sh
 step "packages of Reaper" ci/build-packages.sh deb
 step "node ($suite, containerd from Debian)" make_node
-step "Reaper on the node, by ansible/install-reaper.yml" install_reaper
+step "Reaper on the node, by ansible/install-reaper.yml" play
 step "pod reaper-example" run_example
 step "pod reaper-shell" run_shell
 
@@ -213,7 +227,7 @@ What to try next, in $top:
   scripts/try-reaper.sh node ls /etc/was-here
   # remove the pod, then roll back: the node is as it was before
   scripts/try-reaper.sh pod rmp reaper-shell
-  scripts/install-reaper.sh --kind $cluster --rollback
+  scripts/try-reaper.sh --rollback
   # and all of this gone
   scripts/try-reaper.sh --delete
 EOF

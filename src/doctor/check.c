@@ -249,10 +249,11 @@ static const struct check *first_failed(const struct check_finding *found)
 
 /* ---- reaperctl doctor ---- */
 
-static int print_text(const struct check_finding *found)
+static int print_text(const struct check_finding *found, bool task)
 {
 	static const char *const words[] = {
 		[CHECK_PASSED] = "ok", [CHECK_FAILED] = "FAILED", [CHECK_SKIPPED] = "-"};
+	size_t n[ARRAY_LEN(words)] = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		(void)printf(
@@ -264,7 +265,10 @@ static int print_text(const struct check_finding *found)
 				found[i].why.text, "", "", checks[i].remedy);
 		if (found[i].fixed.text[0])
 			(void)printf("%-8s %-20s --fix: %s\n", "", "", found[i].fixed.text);
+		n[found[i].result]++;
 	}
+	(void)printf("%zu passed, %zu failed, %zu had nothing to look at (-)%s\n", n[CHECK_PASSED],
+		n[CHECK_FAILED], n[CHECK_SKIPPED], task ? "" : "; --task also runs a task");
 	return 0;
 }
 
@@ -321,7 +325,7 @@ int doctor_command(const struct cli_args *args)
 	check_task_done(&ctx);
 	plan_done(&ctx.plan);
 	report_done(&ctx.report);
-	if ((args->json ? print_json(found, status != 0) : print_text(found)) < 0) {
+	if ((args->json ? print_json(found, status != 0) : print_text(found, args->task)) < 0) {
 		(void)fputs("reaperctl: doctor: out of memory\n", stderr);
 		return 1;
 	}

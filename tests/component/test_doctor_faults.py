@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,33 @@ def test_nobody_makes_the_scopes(alone):
     found = alone("mkdir /sys/fs/cgroup/kubepods.slice; mount -t tmpfs none /run")["cgroup-driver"]
     assert found["result"] == "failed" and "there is no /run/systemd/private" in found["why"]
     assert alone("")["cgroup-driver"]["result"] == "skipped"
+
+
+@pytest.mark.parametrize("tree, says, why", [
+    ("kubepods.slice", "false", "kubelet has the driver systemd, and containerd's default runtime SystemdCgroup = false"),
+    ("kubelet/kubepods", "true", "kubelet has the driver cgroupfs, and containerd's default runtime SystemdCgroup = true"),
+    ("kubelet/kubelet-kubepods.slice", "true", None),
+    ("kubepods", "false", None),
+    ("kubepods", None, None),
+])  # fmt: skip
+def test_two_drivers(alone, tmp_path, tree, says, why):
+    """The trees are those that a kubelet makes; of a runtime that says nothing there is nothing to compare."""
+    options = f"""  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+    SystemdCgroup = {says}
+""" if says else ""  # fmt: skip
+    config = tmp_path.parent / "config.toml"
+    config.write_text(f"""version = 2
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  default_runtime_name = "runc"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+{options}""")
+    fault = f"mkdir -p /sys/fs/cgroup/{tree}; mount -t tmpfs none /run; mkdir /run/systemd; touch /run/systemd/private"
+    found = alone(fault, "--config", config, "--containerd", shutil.which("containerd"))["cgroup-driver"]
+    if why:
+        assert (found["result"], found["why"]) == ("failed", why) and found["next"]
+    else:
+        assert found["result"] == "passed"
 
 
 def test_a_process_without_a_shim(bench, pod):
