@@ -63,6 +63,7 @@ build_depends() {
         sed 's/^debhelper-compat$/debhelper/'
     echo build-essential
     echo fakeroot
+    echo python3 # ci/sbom.py
     [ "$kind" = deb ] || echo rpm
 }
 

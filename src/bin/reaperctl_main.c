@@ -46,7 +46,6 @@ enum {
 	OPT_UID = 1 << 24,
 	OPT_FAILED = 1 << 25,
 	OPT_WIDE = 1 << 26,
-	OPT_FILE = 1 << 27,
 	OPT_FIX = 1 << 28,
 	OPT_FOLLOW = 1 << 29,
 	OPT_INTERVAL = 1 << 30, /* and how often */
@@ -98,8 +97,6 @@ static const struct cli_option options[] = {
 		"the group, as `overlay list` names it (default: node)"},
 	{OPT_OUTPUT, "--output", "FILE", CLI_PATH, offsetof(struct cli_args, output),
 		"the file that is written (default: standard output)"},
-	{OPT_FILE, "--file", "FILE", CLI_STRING, offsetof(struct cli_args, file),
-		"what is read (default: standard input)"},
 	{OPT_TASK, "--task", NULL, CLI_FLAG, offsetof(struct cli_args, task),
 		"also run a throw-away task on the running containerd"},
 	{OPT_FIX, "--fix", NULL, CLI_FLAG, offsetof(struct cli_args, fix),
@@ -198,11 +195,12 @@ static const struct cli_command commands[] = {
 		"Exit status: 0 they can, 1 they cannot: no pod starts then."},
 	{"policy", "list", OPT_ROOT, policy_list_command,
 		"Lists the rules of this node's policy in the order in which they count", NULL},
-	{"policy", "test", OPT_ROOT | OPT_FILE, policy_test_command,
+	{"policy", "test", OPT_ROOT, policy_test_command,
 		"Tells what this node's policy says of a pod",
-		"The file is a pod as JSON: kubectl create -f POD.yaml --dry-run=client -o json, "
-		"or\n"
-		"kubectl get pod NAME -o json. Exit status: 0 allowed, 1 denied or not readable."},
+		"The file is a pod's manifest, in YAML or JSON (-: standard input), or the "
+		"config.json of\na bundle, of which the runtime's plan is shown. Exit status: 0 "
+		"allowed, 1 denied or not\nreadable.",
+		.operand = "POD.yaml|config.json"},
 	{NULL, "doctor", OPTS_WHERE | OPTS_HOW | OPT_ADDRESS | OPT_TASK | OPT_FIX | OPT_DRY_RUN,
 		doctor_command, "Checks everything that a Reaper pod needs of this node",
 		"Exit status: 0 all passed; else the class of the first check that failed: 11 "

@@ -158,6 +158,12 @@ static const struct cli_option *find_option(const struct cli *cli, const struct 
 	return NULL;
 }
 
+/* - is standard input. */
+static bool is_operand(const char *word)
+{
+	return word[0] && (word[0] != '-' || !word[1]);
+}
+
 static int parse_options(const struct cli *cli, const struct cli_command *c, int argc, char **argv,
 	int at, struct cli_args *args)
 {
@@ -166,7 +172,7 @@ static int parse_options(const struct cli *cli, const struct cli_command *c, int
 		const char *value;
 		int r;
 
-		if (c->operand && !args->operand && argv[at][0] != '-' && argv[at][0]) {
+		if (c->operand && !args->operand && is_operand(argv[at])) {
 			args->operand = argv[at];
 			continue;
 		}

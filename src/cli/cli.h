@@ -22,7 +22,6 @@ struct cli_args {
 	uint64_t timeout_s;
 	const char *group;   /* of the overlay, NULL: the node's */
 	const char *output;  /* NULL: standard output */
-	const char *file;    /* that is read, NULL: standard input */
 	const char *handler; /* NULL: the usual one */
 	const char *operand; /* the word that is no option: struct cli_command.operand */
 	const char *pod, *pod_namespace; /* Kubernetes' */

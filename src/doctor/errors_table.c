@@ -61,10 +61,14 @@ static const struct error_row rows[] = {
 		"policy.",
 		"Correct the named line, then: reaperctl policy check"},
 	{"policy-test",
-		"no JSON; of YAML: |not a pod (of a bundle|only a Pod can be tested|the pod has no "
+		"; or as JSON: kubectl create|no kind, so no pod|only a Pod can be tested|no pod "
+		"with "
 		"containers|a pod has a spec",
-		"What reaperctl policy test was given is not one pod as JSON.",
-		"kubectl create -f POD.yaml --dry-run=client -o json"},
+		"What reaperctl policy test was given is no pod, or YAML that not every reader "
+		"takes "
+		"for the same.",
+		"Correct the named line, or: kubectl create -f POD.yaml --dry-run=client -o json | "
+		"reaperctl policy test -"},
 	{.heading = "Processes and cgroups"},
 	{"cgroup-in-use",
 		"processes are in it already|: still has processes|do not end when they are "

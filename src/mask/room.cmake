@@ -1,1 +1,5 @@
 reaper_room(mask DEPS base mount)
+# at work once for a group, not for each container; and reaperctl has to stay small (ci/check-footprint)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+	target_compile_options(room_mask PRIVATE -Os)
+endif()

@@ -9,8 +9,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/child.h"
 #include "confine/caps.h"
 #include "operate/policy_pod.h"
+#include "yaml/yaml.h"
 
 enum { INPUT_MAX = 16 << 20 };
 
@@ -58,6 +60,8 @@ int policy_list_command(const struct cli_args *args)
 
 struct test {
 	struct policy policy;
+	const char *what; /* the input's name */
+	char *other;      /* a kind that is none of a pod */
 	bool denied, told;
 };
 
@@ -97,53 +101,101 @@ static void tell(void *arg, const char *name, const struct policy_subject *subje
 	(void)fputc('\n', stdout);
 }
 
-static int test_text(struct test *t, const char *text, size_t len, struct err *err)
+/* A bundle is the runtime's to understand: its plan has what the policy forces, and its error is
+ * the refusal. Only returns on an error. */
+static int plan_bundle(
+	const struct test *t, const struct json_ref *config, bool root, struct err *err)
 {
-	_cleanup_json_ struct json_ref root = {.value = NULL};
-	_cleanup_free_ char *kind = NULL;
+	_cleanup_free_ char *dir = NULL, *program = NULL;
+	const char *slash = strrchr(t->what, '/');
 	int r;
 
-	if (text[strspn(text, " \t\r\n")] != '{')
-		return err_setf(err, ERR_INVALID, EINVAL,
-			"no JSON; of YAML: kubectl create -f POD.yaml "
-			"--dry-run=client -o json | reaperctl policy test");
-	r = json_parse(text, len, "input", &root, err);
-	if (r == 0)
-		r = json_get_str(&root, "kind", &kind, err);
+	if (root || !str_has_suffix(t->what, "config.json"))
+		return json_errorf(config, err,
+			"no kind, so no pod; a bundle is given as its config.json, without --root");
+	r = slash ? str_printf(&dir, "%.*s", (int)(slash - t->what) + 1, t->what)
+		  : str_dup(&dir, ".");
+	if (r < 0)
+		return err_sysf(err, -r, "%s", t->what);
+	r = child_find("reaper-runtime", &program, err);
+	if (r < 0)
+		return r;
+	(void)execl(program, "reaper-runtime", "plan", dir, NULL);
+	return err_sysf(err, errno, "%s", program);
+}
+
+static int test_document(struct test *t, const struct json_ref *root, bool tree, struct err *err)
+{
+	_cleanup_free_ char *kind = NULL;
+	int r = json_get_str(root, "kind", &kind, err);
+
 	if (r < 0)
 		return r;
 	if (!kind)
-		return json_errorf(
-			&root, err, "no kind: not a pod (of a bundle, reaper-runtime plan tells)");
-	if (!str_eq(kind, "Pod"))
-		return json_errorf(&root, err, "kind %s: only a Pod can be tested", kind);
-	r = policy_pod_each(&root, tell, t, err);
-	if (r == 0 && !t->told)
-		return json_errorf(&root, err, "the pod has no containers");
-	return r;
+		return plan_bundle(t, root, tree, err);
+	if (str_eq(kind, "Pod"))
+		return policy_pod_each(root, tell, t, err);
+	if (!t->other)
+		t->other = TAKE_PTR(kind);
+	return 0;
 }
 
-static int read_input(
-	const struct cli_args *args, char **ret_text, size_t *ret_len, struct err *err)
+static int hint(struct err *err)
 {
-	if (args->file)
-		return file_read_at(AT_FDCWD, args->file, INPUT_MAX, ret_text, ret_len, err);
-	return file_read_fd(STDIN_FILENO, "standard input", INPUT_MAX, ret_text, ret_len, err);
+	struct err why = *err;
+
+	return err_setf(err, why.kind, why.errnum,
+		"%s; or as JSON: kubectl create -f POD.yaml --dry-run=client -o json | "
+		"reaperctl policy test -",
+		why.text);
+}
+
+static int test_text(struct test *t, const char *text, size_t len, bool tree, struct err *err)
+{
+	bool json = text[strspn(text, " \t\r\n")] == '{';
+	unsigned line = 1;
+	int r = 1;
+
+	while (r > 0) {
+		_cleanup_json_ struct json_ref root = {.value = NULL};
+
+		r = json ? json_parse(text, len, t->what, &root, err)
+			 : yaml_parse(&text, &len, &line, t->what, &root, err);
+		if (r < 0 && !json)
+			return hint(err);
+		if (r > 0 || (r == 0 && json)) {
+			int tested = test_document(t, &root, tree, err);
+
+			r = tested < 0 ? tested : r;
+		}
+	}
+	if (r < 0 || t->told)
+		return r;
+	if (t->other)
+		return err_setf(err, ERR_INVALID, EINVAL, "%s: kind %s: only a Pod can be tested",
+			t->what, t->other);
+	return err_setf(err, ERR_INVALID, EINVAL, "%s: no pod with containers", t->what);
 }
 
 int policy_test_command(const struct cli_args *args)
 {
-	struct test t = {.policy = POLICY_INIT};
+	bool file = args->operand && !str_eq(args->operand, "-");
+	struct test t = {.policy = POLICY_INIT, .what = file ? args->operand : "standard input"};
 	_cleanup_free_ char *text = NULL;
 	struct err err = ERR_INIT;
 	size_t len = 0;
 	int r = load(args, &t.policy, &err);
 
 	if (r == 0)
-		r = read_input(args, &text, &len, &err);
+		r = file ? file_read_at(AT_FDCWD, t.what, INPUT_MAX, &text, &len, &err)
+			 : file_read_fd(STDIN_FILENO, t.what, INPUT_MAX, &text, &len, &err);
 	if (r == 0)
-		r = test_text(&t, text ? text : "", len, &err);
+		r = test_text(&t, text ? text : "", len, args->root != NULL, &err);
+	if (r == 0 && t.other)
+		(void)fprintf(
+			stderr, "reaperctl: policy: %s: kind %s: not tested\n", t.what, t.other);
 	policy_done(&t.policy);
+	free(t.other);
 	if (r < 0)
 		return fail(&err);
 	return t.denied ? 1 : 0;

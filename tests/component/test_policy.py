@@ -4,12 +4,12 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from bench import exec_spec, spec
+from machine import BINARIES
 from running import plain_pod, said
 from ttrpc import INVALID, PERMISSION, PRECONDITION, RpcError
 
@@ -147,7 +147,7 @@ POD = {
 
 
 def reaperctl(tree, command, *arguments, **options):
-    program = shutil.which("reaperctl", path=os.environ["REAPER_BINARIES"])
+    program = BINARIES / "reaperctl"
     return subprocess.run(
         [program, "policy", command, "--root", tree, *arguments], capture_output=True, text=True, **options
     )
@@ -174,23 +174,104 @@ def tree(tmp_path):
 )
 def test_a_pod_can_be_tested(tree, rule, denied):
     write(tree / "etc/reaper/policy.d", f"[deny]\n{rule}\n")
-    done = reaperctl(tree, "test", input=json.dumps(POD))
+    done = reaperctl(tree, "test", input=json.dumps(POD))  # no word: standard input
     assert done.returncode == (1 if denied else 0), done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines() if ": denied: " in line] == denied
     assert len(done.stdout.splitlines()) == 4
+
+
+MANIFEST = """# as people write it
+apiVersion: v1
+kind: Pod
+metadata: {name: web-0, namespace: lab}
+spec:
+  hostNetwork: true
+  securityContext:
+    runAsUser: 1000
+  initContainers:
+  - name: first
+    command: ["/usr/bin/rm", -rf]
+  containers:
+    - name: plain
+      args: [sleep]
+    - name: strong
+      command:
+      - sh
+      - -c
+      - |
+        echo "a: b"   # no comment
+
+        exec sleep 1
+      securityContext: {capabilities: {add: [SYS_ADMIN]}}
+    - name: root
+      command: ['sh']
+      securityContext:
+        privileged: true
+        runAsUser: 0
+"""
+
+
+@pytest.mark.parametrize("rule", ["namespace=lab", "host=net", "command=rm", "uid=0", "privileged=true", "capability=CAP_SYS_ADMIN"])
+def test_a_manifest_is_the_same_pod(tree, rule):
+    write(tree / "etc/reaper/policy.d", f"[deny]\n{rule}\n")
+    file = tree / "pod.yaml"
+    file.write_text(MANIFEST)
+    of_yaml, of_json = reaperctl(tree, "test", file), reaperctl(tree, "test", "-", input=json.dumps(POD))
+    assert of_yaml.stdout == of_json.stdout and (of_yaml.returncode, of_yaml.stderr) == (1, ""), of_yaml.stderr
+    assert len(of_yaml.stdout.splitlines()) == 4
 
 
 def test_a_pod_in_a_file_and_what_would_be_forced(tree):
     file = tree / "pod.json"
     file.write_text(json.dumps(POD))
     write(tree / "etc/reaper/policy.d", "[force]\npod=web-*\nuser=5:6\nno_new_privileges=true\nmounts=private\n[allow]\n")
-    done = reaperctl(tree, "test", "--file", file)
+    done = reaperctl(tree, "test", file)
     rules = f"{tree}/etc/reaper/policy.d/10-site.conf"
     assert done.stdout.splitlines()[1] == f"plain: allowed ({rules}:6), as user 5:6 ({rules}:1), with no new privileges, with private mounts"
-    file.write_text("apiVersion: v1\nkind: Pod\n")
-    assert "kubectl create -f POD.yaml --dry-run=client -o json | reaperctl policy test" in reaperctl(tree, "test", "--file", file).stderr
-    file.write_text(json.dumps(spec("/bin/sh")))
-    assert "of a bundle, reaper-runtime plan tells" in reaperctl(tree, "test", "--file", file).stderr
+
+
+def test_each_pod_of_a_file_is_tested(tree):
+    file = tree / "all.yaml"
+    file.write_text(f"kind: RuntimeClass\nhandler: reaper-v2\n---\n{MANIFEST}---\n{MANIFEST.replace('web-0', 'web-1')}")
+    write(tree / "etc/reaper/policy.d", "[deny]\npod=web-1\n")
+    done = reaperctl(tree, "test", file)
+    assert [": denied: " in line for line in done.stdout.splitlines()] == [False] * 4 + [True] * 4
+    assert done.returncode == 1 and done.stderr == f"reaperctl: policy: {file}: kind RuntimeClass: not tested\n"
+
+
+@pytest.mark.parametrize("text, error", [
+    ("kind: Pod\nmetadata: &m {}\n", "2: & is not known in this place; a text that begins with it stands in quotes; or as JSON: kubectl create "
+     "-f POD.yaml --dry-run=client -o json | reaperctl policy test -"),
+    ("kind: Pod\nspec:\n  hostPID: yes\n", "3: yes: a text for some readers and none for others: put it in quotes, or write true, false or a "
+     "decimal number; or as JSON: kubectl create -f POD.yaml --dry-run=client -o json | reaperctl policy test -"),
+    ("kind: Pod\nspec:\n  hostPID: 'true'\n", " spec.hostPID: expected true or false, got a string"),
+    ("kind: Pod\n", " a pod has a spec"),
+    ("kind: Service\n", " kind Service: only a Pod can be tested"),
+    ("# nothing\n", " no pod with containers"),
+    ("a: b\n", " no kind, so no pod; a bundle is given as its config.json, without --root"),
+])  # fmt: skip
+def test_what_is_no_pod_is_told(tree, text, error):
+    file = tree / "pod.yaml"
+    file.write_text(text)
+    done = reaperctl(tree, "test", file)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"reaperctl: policy: {file}:{error}\n")
+
+
+def test_a_bundle_is_what_the_runtime_plans(bench, policy):
+    """Its plan, with what is forced; and the refusal that a start would end in."""
+    bundle = bench.make_bundle("one", spec("/bin/sh"))
+
+    def test():
+        return subprocess.run([f"{BINARIES}/reaperctl", "policy", "test", bundle / "config.json"], capture_output=True, text=True,
+                              env={**os.environ, "PATH": f"{BINARIES}:{os.environ['PATH']}"})  # fmt: skip
+
+    write(policy, "[force]\nuser=41001:41002\n")
+    done = test()
+    assert done.returncode == 0 and "user: 41001:41002, 0 further groups\n" in done.stdout, done.stderr
+    write(policy, "[deny]\ncommand=sh\n")
+    done = test()
+    assert done.returncode != 0 and done.stdout == ""
+    assert f"{DIRECTORY}/10-site.conf:1: this node's policy denies /bin/sh" in done.stderr
 
 
 def test_a_broken_policy_is_told(tree):

@@ -135,7 +135,7 @@ def test_on_a_node_that_has_the_package(on_a_node):
     node = on_a_node("installed")
     node.run("sh", "-c", "apt-get -q install /root/dist/*.deb", timeout=300)
     refuse_a_pod(node)
-    node.path("/root/dist/pod.json").write_text(json.dumps(example()))
+    node.path("/root/dist/pod.yaml").write_text(yaml.safe_dump(example()))
     for page in by_page("installed"):
         typed_on(node, *page.values)
 

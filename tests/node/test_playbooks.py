@@ -223,6 +223,9 @@ def test_try_reaper_twice_and_delete():
         write = ("pod", "exec", "reaper-shell", "--", "sh", "-c", "echo x > /etc/was-here; cat /etc/was-here")
         assert script("try-reaper.sh", *write).stdout == "x\n"
         assert script("try-reaper.sh", "node", "ls", "/etc/was-here", check=False).returncode != 0
+        script("try-reaper.sh", "pod", "rmp", "reaper-shell")
+        assert "1 node: 1 done" in script("try-reaper.sh", "--rollback").stdout
+        assert script("try-reaper.sh", "node", "reaperctl", check=False).returncode != 0
     finally:
         deleted = script("try-reaper.sh", "--delete", check=False)
     assert deleted.returncode == 0
