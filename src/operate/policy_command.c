@@ -120,7 +120,7 @@ static int plan_bundle(
 	r = child_find("reaper-runtime", &program, err);
 	if (r < 0)
 		return r;
-	(void)execl(program, "reaper-runtime", "plan", dir, NULL);
+	(void)execl(program, "reaper-runtime", "plan", "--bundle", dir, NULL);
 	return err_sysf(err, errno, "%s", program);
 }
 

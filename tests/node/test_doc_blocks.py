@@ -1,6 +1,5 @@
 """The commands of the pages, typed as they stand: those of one page and environment in one go (tests/support/doc_blocks.py)."""
 
-import json
 import os
 import pathlib
 import re
@@ -9,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
 import doc_blocks
 from installed import add_pod_network, example, file_state, make_pod, package, CONFIG
