@@ -1,6 +1,6 @@
 /*
- * A manifest of any bytes. What must hold: an error is one line that begins with the input's name and
- * a line of it; each document is a mapping; and reading ends.
+ * A manifest of any bytes. What must hold: an error is one line that begins with the input's name
+ * and a line of it; each document is a mapping; and reading ends.
  */
 #include <assert.h>
 #include <stdbool.h>
