@@ -25,6 +25,9 @@ struct yaml {
 /* "<what>:<line>: …", -EINVAL. */
 int yaml_refuse(struct yaml *y, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int yaml_no_memory(struct yaml *y);
+/* as in base/err.h, for analyzers */
+#define yaml_refuse(...)  err_negative(yaml_refuse(__VA_ARGS__))
+#define yaml_no_memory(y) err_negative(yaml_no_memory(y))
 
 static inline bool yaml_is(const struct yaml *y, size_t i, char c)
 {

@@ -9,7 +9,7 @@
 
 /* ---- the reader ---- */
 
-int yaml_refuse(struct yaml *y, const char *fmt, ...)
+int(yaml_refuse)(struct yaml *y, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -22,7 +22,7 @@ int yaml_refuse(struct yaml *y, const char *fmt, ...)
 	return -EINVAL;
 }
 
-int yaml_no_memory(struct yaml *y)
+int(yaml_no_memory)(struct yaml *y)
 {
 	(void)err_sysf(y->err, ENOMEM, "%s", y->what);
 	return -ENOMEM;
@@ -222,7 +222,7 @@ static int member_value(struct yaml *y, ssize_t column, struct json_object **ret
 static int members(struct yaml *y, ssize_t column, struct buf *key, struct json_object *object)
 {
 	struct json_object *child = NULL;
-	ssize_t next;
+	ssize_t next = DOCUMENT_END;
 	int r;
 
 	for (;;) {
@@ -335,8 +335,8 @@ int yaml_parse(const char **text, size_t *len, unsigned *line, const char *what,
 {
 	struct yaml y = {.at = *text, .end = *text + *len, .what = what, .line = *line, .err = err};
 	struct json_ref root = {.key = what};
+	ssize_t column = 0;
 	unsigned first;
-	ssize_t column;
 	int r;
 
 	y.line_start = y.at;
