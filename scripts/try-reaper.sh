@@ -135,7 +135,11 @@ endpoint() { echo "unix://$(ci/node.sh root "$node")/run/containerd/containerd.s
 cri() { tests/support/reaper-cri --endpoint "$(endpoint)" "$@"; }
 
 # with the Ansible of the environment that reaper-cri needs, too: one to be made less
-play() { PATH="$(ci/python-env.sh):$PATH" scripts/install-reaper.sh --kind "$cluster" --report "$state/reports" "$@"; }
+play() {
+    local python
+    python=$(ci/python-env.sh) || return
+    PATH="$python:$PATH" scripts/install-reaper.sh --kind "$cluster" --report "$state/reports" "$@"
+}
 
 run_example() { cri run-pod kubernetes/runtimeclass.yaml >"$state/output"; }
 
