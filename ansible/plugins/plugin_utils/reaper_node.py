@@ -183,7 +183,13 @@ def last_lines(text, count=5):
 
 def reason(text):
     """The lines in which apt and dpkg say what is wrong, else the end of the output."""
-    errors = [line for line in text.splitlines() if line.startswith(("E:", "dpkg:", "reaper:"))]
+    lines = text.splitlines()
+    errors = []
+    for line, before in zip(lines, [""] + lines):
+        # dpkg says of what it was doing that it failed, and in the line behind that, why
+        why = before.startswith("dpkg: error") and before.endswith(":")
+        if why or line.startswith(("E:", "dpkg:", "reaper:")):
+            errors.append(line)
     return last_lines("\n".join(errors) or text)
 
 
