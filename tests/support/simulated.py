@@ -61,7 +61,7 @@ class Fleet:
         lines += ["[k8s_nodes:vars]", "ansible_connection=tree", "ansible_user=root", "ansible_become=false"]
         self.inventory.write_text("\n".join(lines) + "\n")
 
-    def play(self, name, *arguments):
+    def play(self, name, *arguments, check=True):
         """One playbook: what it cost, and its report."""
         report = self.top / f"{name}.json"
         environment = {
@@ -79,9 +79,10 @@ class Fleet:
             process.returncode = os.waitstatus_to_exitcode(status)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         said = log.read_text()
-        assert process.returncode == 0, said[-3000:]
+        assert process.returncode == 0 or not check, said[-3000:]
         return {
             "nodes": len(self.names),
+            "status": process.returncode,
             "seconds": time.monotonic() - start,
             "processor": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
             "memory": own.ru_maxrss,
