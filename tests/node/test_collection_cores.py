@@ -12,16 +12,23 @@ from machine import SOURCE, run
 pytestmark = pytest.mark.full("two environments of their own, and a whole installation in each; a minute")
 
 
-@pytest.fixture(scope="module", params=["oldest", "newest"])
+@pytest.fixture(scope="module", params=["oldest", "newest", "trixie"])
 def core(request):
-    return run([SOURCE / "ci/python-env.sh", SOURCE / f"ci/requirements-{request.param}.txt"], timeout=900).stdout.strip()
+    """The directory of its programs; Debian's own are in a root of that release."""
+    if request.param == "trixie":
+        command = [SOURCE / "ci/debian-ansible.sh", request.param]
+    else:
+        command = [SOURCE / "ci/python-env.sh", SOURCE / f"ci/requirements-{request.param}.txt"]
+    found = run(command, timeout=900).stdout.strip()
+    print(run([f"{found}/ansible", "--version"], env={**os.environ, "REAPER_CHECKOUT": str(SOURCE)}).stdout.splitlines()[0])
+    return found
 
 
 @pytest.mark.parametrize("form", ["checkout", "collection"])
 def test_from_installation_to_removal(stock, tmp_path, core, form):
     node = stock("bookworm")
     etc = files(node, "/etc")
-    environment = {**os.environ, "PATH": f"{core}:{os.environ['PATH']}", "HOME": str(tmp_path),
+    environment = {**os.environ, "PATH": f"{core}:{os.environ['PATH']}", "HOME": str(tmp_path), "REAPER_CHECKOUT": str(SOURCE),
                    "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}  # fmt: skip
     environment.pop("ANSIBLE_CONFIG", None)
     if form == "collection":
