@@ -5,37 +5,14 @@ import signal
 
 import pytest
 
+import repack
 from installed import package
-from kube_cluster import pod, shell
+from kube_cluster import assert_untouched, init_pid, pod, ready_again, shell
 from machine import comm, run, stat_of
 from waiting import until
 
 pytestmark = pytest.mark.submission("nightly updates restart these")
 ADD_ONS_RESTART = True
-
-
-def init_pid(kube, name):
-    """The pod's first process: its pid as the host counts, and when it was started."""
-    node = kube.node_of(name)
-    uid = kube.get("pod", name)["metadata"]["uid"]
-    for pid in node.processes():
-        try:
-            group = open(f"/proc/{pid}/cgroup").read()
-        except OSError:
-            continue
-        if (uid in group or uid.replace("-", "_") in group) and comm(pid) == "sleep":
-            return pid, stat_of(pid)[2]
-    raise AssertionError(f"{name} has no process")
-
-
-def assert_untouched(kube, name, before):
-    assert init_pid(kube, name) == before
-    assert kube.status(name)["restartCount"] == 0
-    assert kube.exec(name, "echo", "still here").stdout == "still here\n"
-
-
-def ready_again(kube, node):
-    kube.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=120s", timeout=150)
 
 
 def test_containerd_restarts_and_the_pod_runs_on(kube):
@@ -107,15 +84,16 @@ def test_a_node_is_restarted(kube):
 
 
 @pytest.mark.full("half a minute to three")
-def test_the_package_is_installed_again_under_a_running_pod(kube):
+def test_the_package_is_downgraded_and_upgraded_under_a_running_pod(kube, tmp_path):
     kube.start("upgraded")
     node = kube.node_of("upgraded")
     before = init_pid(kube, "upgraded")
-    run(["docker", "cp", "--quiet", package(), f"{node.name}:/root/reaper.deb"])
-    node.run("dpkg", "--install", "/root/reaper.deb", timeout=180)
-    node.run("rm", "/root/reaper.deb")
-    assert_untouched(kube, "upgraded", before)
-    assert kube.run("after-upgrade", "echo works", nodeName=node.name) == (0, "works\n")
+    for name, each in (("after-downgrade", repack.deb(tmp_path)), ("after-upgrade", package())):
+        run(["docker", "cp", "--quiet", each, f"{node.name}:/root/reaper.deb"])
+        node.run("dpkg", "--install", "/root/reaper.deb", timeout=180)
+        node.run("rm", "/root/reaper.deb")
+        assert_untouched(kube, "upgraded", before)
+        assert kube.run(name, "echo works", nodeName=node.name) == (0, "works\n")
 
 
 @pytest.mark.full("half a minute to three")

@@ -7,7 +7,7 @@ import re
 
 import census
 from installed import package
-from machine import IMAGE, SOURCE, Node, run
+from machine import IMAGE, SOURCE, Node, comm, run, stat_of
 from waiting import until
 
 RUNTIME_CLASS = "reaper-v2"
@@ -42,20 +42,23 @@ class KindNode(Node):
 
 
 class Cluster:
-    """With REAPER_KUBE_CLUSTER=NAME it is one that runs already, and stays: for work on a test."""
+    """With REAPER_KUBE_CLUSTER=NAME it is one that runs already, and stays: for work on a test. One of an image of its own
+    never is."""
 
-    def __init__(self, name, workers=WORKERS):
-        self.kept = os.environ.get("REAPER_KUBE_CLUSTER", "")
+    def __init__(self, name, workers=WORKERS, image=None):
+        self.kept = "" if image else os.environ.get("REAPER_KUBE_CLUSTER", "")
         self.name = self.kept or name
         script = SOURCE / "ci" / "kube" / "cluster.sh"
         create = [script, "create", "--workers", str(workers), self.name]
-        if os.environ.get("REAPER_KUBE_NODE_IMAGE"):
-            create[2:2] = ["--image", os.environ["REAPER_KUBE_NODE_IMAGE"]]
+        image = image or os.environ.get("REAPER_KUBE_NODE_IMAGE")
+        if image:
+            create[2:2] = ["--image", image]
         self.programs = run([SOURCE / "ci" / "kube" / "build.sh", "kind", "kubectl"], timeout=3600).stdout.strip()
         self.kubeconfig = run([script, "kubeconfig", self.name] if self.kept else create, timeout=900).stdout.strip()
         names = run([f"{self.programs}/kind", "get", "nodes", "--name", self.name]).stdout.split()
         self.nodes = {each: KindNode(each, self.name) for each in sorted(names)}
-        self.workers = [node for each, node in self.nodes.items() if "control-plane" not in each]
+        # without workers the control plane is a node as any other
+        self.workers = [node for each, node in self.nodes.items() if "control-plane" not in each] or list(self.nodes.values())
         self.installed = self.workers[0].path("/usr/bin/reaperctl").exists()
 
     def remove(self):
@@ -232,6 +235,30 @@ class Kube:
         for kind, name, namespace in reversed(self.made):
             where = ["--namespace", namespace] if namespace else []
             self.cluster.kubectl("delete", kind, name, *where, "--ignore-not-found", "--wait=false", check=False)
+
+
+def init_pid(kube, name):
+    """The pod's first process: its pid as the host counts, and when it was started."""
+    node = kube.node_of(name)
+    uid = kube.get("pod", name)["metadata"]["uid"]
+    for pid in node.processes():
+        try:
+            group = open(f"/proc/{pid}/cgroup").read()
+        except OSError:
+            continue
+        if (uid in group or uid.replace("-", "_") in group) and comm(pid) == "sleep":
+            return pid, stat_of(pid)[2]
+    raise AssertionError(f"{name} has no process")
+
+
+def assert_untouched(kube, name, before):
+    assert init_pid(kube, name) == before
+    assert kube.status(name)["restartCount"] == 0
+    assert kube.exec(name, "echo", "still here").stdout == "still here\n"
+
+
+def ready_again(kube, node):
+    kube.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=120s", timeout=150)
 
 
 # What kubectl says of a server that does not answer, and nothing else.

@@ -1,0 +1,49 @@
+"""Clusters of one node with containerd's newer releases in place of Debian's."""
+
+import os
+
+import pytest
+
+from installed import GREETING
+from kube_cluster import Cluster, Kube, assert_untouched, container, init_pid, left_behind, pod, shell, traces
+from machine import SOURCE, run
+
+
+@pytest.mark.full("makes the node image and the cluster; five minutes each, and the build")
+@pytest.mark.parametrize("version", ["2.2", "2.4"])
+def test_a_cluster_with_containerd(version):
+    image = run([SOURCE / "ci/kube/node-image.sh", "--containerd", version], timeout=3600).stdout.strip()
+    cluster = Cluster(f"reaper-test-{os.getpid()}-containerd", workers=0, image=image)
+    try:
+        (node,) = cluster.workers
+        assert f" v{version}." in node.run("containerd", "--version").stdout
+        cluster.ensure_installed()
+        cluster.phase("reaper-example", "Succeeded")
+        assert cluster.out("logs", "reaper-example") == GREETING + "\n"
+        cluster.kubectl("delete", "pod", "reaper-example")
+        cluster.wait_for_add_ons()
+        before = traces(node)
+        lives(Kube(cluster), node)
+        assert left_behind(node, before, only_ours=True) == []
+        cluster.ensure_absent()
+        cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s", timeout=180)
+    finally:
+        cluster.remove()
+
+
+def lives(kube, node):
+    """Streams, a token, a refusal, a restart of the daemon, an end."""
+    kube.start("stays", "echo said; exec sleep infinity")
+    assert kube.out("logs", "stays") == "said\n"
+    told = kube.exec("stays", "sh", "-c", "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; exit 3", check=False)
+    assert (told.returncode, told.stdout) == (3, "default")
+    kube.make(pod("no-command", container("slurmd")), pod("fails", shell("exit 7")))
+    kube.wait("pod/no-command", "jsonpath={.status.containerStatuses[0].state.terminated}")
+    assert "slurmd: not found; searched" in kube.status("no-command")["state"]["terminated"]["message"]
+    assert kube.ended("fails")[0] == 7
+    process = init_pid(kube, "stays")
+    node.restart_containerd()
+    assert_untouched(kube, "stays", process)
+    kube.make(pod("afterwards", shell("echo works")))
+    assert kube.ended("afterwards") == (0, "works\n")
+    kube.kubectl("delete", "pods", "-l", "test", timeout=120)
