@@ -62,6 +62,22 @@ def test_an_api_server_that_is_away_is_asked_again(tmp_path, answers, said):
     assert len((tmp_path / "calls").read_text()) == (3 if answers == [AWAY, AWAY] else 1)
 
 
+@pytest.mark.parametrize(("words", "version"), [
+    ("github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6+b4", "1.7.24~ds1"),
+    ("github.com/containerd/containerd/v2 v2.1.4 75cb2b7193e4e490e9fbdc236c0e811ccaba3376", "2.1.4"),
+    ("containerd.io 1.7.27 05044ec0a9a75232cad458027ca83437aae3f4da", "1.7.27"),
+], ids=["debian", "upstream", "docker"])  # fmt: skip
+def test_whose_containerd_it_may_be(tmp_path, words, version):
+    """Upstream's says v2.1.4, which is no version that could be compared."""
+    containerd = tmp_path / "containerd"
+    containerd.write_text(f"#!/bin/sh\necho containerd {words}\n")
+    containerd.chmod(0o755)
+    result = ansible("ansible", "-i", "localhost,", "-c", "local", "localhost", "-m", "reaper_facts",
+                     ANSIBLE_LIBRARY=str(SOURCE / "ansible/plugins/modules"),
+                     ANSIBLE_ACTION_PLUGINS=str(SOURCE / "ansible/plugins/action"), PATH=f"{tmp_path}:{os.environ['PATH']}")  # fmt: skip
+    assert f'"containerd_version": "{version}"' in result.stdout
+
+
 @pytest.mark.full("a minute of processor time, and an environment of its own; ci/check-ansible by itself is the same")
 def test_the_lint():
     run([SOURCE / "ci/check-ansible"], timeout=1800)

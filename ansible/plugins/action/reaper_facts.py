@@ -42,7 +42,8 @@ echo "pods=$(pods)"
 echo "reaperctl=$(command -v reaperctl)"
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 echo "containerd=$(command -v containerd)"
-echo "containerd_version=$(first containerd --version | cut -d ' ' -f 3)"
+# upstream's builds, kind's nodes too, say v2.1.4, Debian's 1.7.24~ds1
+echo "containerd_version=$(first containerd --version | cut -d ' ' -f 3 | sed 's/^v//')"
 if [ -d /run/systemd/system ]; then echo "init=systemd"; else echo "init="; fi
 if grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null; then echo "overlay=yes"; fi
 echo "free_usr_kib=$(df -Pk /usr | awk 'NR == 2 { print $4 }')"
