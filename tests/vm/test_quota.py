@@ -3,7 +3,7 @@
 import pytest
 
 from emulator import Vm
-from machine import BINARIES, PROGRAMS, run
+from machine import run
 from waiting import until
 
 pytestmark = pytest.mark.full("a second boot of the emulated machine, for one feature")
@@ -13,26 +13,36 @@ FILL = "head -c 100M /dev/zero 2>&1 >/var/tmp/fill | grep -o -e No.space -e quot
 RUN = "--runtime io.containerd.reaper.v2 --rootfs /empty"
 
 
-@pytest.fixture
-def vm(tmp_path):
-    """The machine with our programs, and a file system with project quotas on /srv/uppers."""
+# the smallest that mkfs makes
+MAKE = {"ext4": (80, ["mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=prjquota"]), "xfs": (320, ["mkfs.xfs", "-q"])}
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """The machine with our programs."""
     made = Vm()
     try:
-        for program in PROGRAMS:
-            with open(BINARIES / program, "rb") as file:
-                made.sh(f"cat > /usr/local/bin/{program} && chmod 755 /usr/local/bin/{program}", stdin=file)
-        image = tmp_path / "disk.img"
-        with open(image, "wb") as file:
-            file.truncate(80 << 20)
-        run(["mkfs.ext4", "-q", "-O", "project,quota", "-E", "quotatype=prjquota", image])
-        run(["gzip", "-1", image])
-        with open(f"{image}.gz", "rb") as file:
-            made.sh("gunzip > /disk.img", stdin=file)
-        made.sh("mkdir -p /empty /srv/uppers /etc/reaper && mount -o loop,prjquota /disk.img /srv/uppers && "
-                f"chmod 700 /srv/uppers && printf '{SETTINGS}' > /etc/reaper/reaper.conf")  # fmt: skip
+        made.install()
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(params=MAKE)
+def vm(machine, tmp_path, request):
+    """With a file system with project quotas on /srv/uppers."""
+    size, make = MAKE[request.param]
+    image = tmp_path / "disk.img"
+    with open(image, "wb") as file:
+        file.truncate(size << 20)
+    run([*make, image])
+    run(["gzip", "-1", image])
+    with open(f"{image}.gz", "rb") as file:
+        machine.sh("gunzip | dd conv=sparse bs=64k of=/disk.img status=none", stdin=file)
+    machine.sh("mkdir -p /empty /srv/uppers /etc/reaper && mount -o loop,prjquota /disk.img /srv/uppers && "
+               f"chmod 700 /srv/uppers && printf '{SETTINGS}' > /etc/reaper/reaper.conf")  # fmt: skip
+    yield machine
+    machine.sh("umount /srv/uppers && rm /disk.img")
 
 
 def fill(vm, name, *annotations):
@@ -57,4 +67,4 @@ def test_each_group_has_a_project_quota(vm):
     script = "cd /var/tmp && i=0; while (: >f$i) 2>/dev/null; do i=$((i + 50)); mkdir d$i && (cd d$i && touch $(seq 49)) || break; done; find . | wc -l"
     counted = vm.sh(f"ctr run --rm {RUN} e /bin/sh -c '{script}' 2>/dev/null", check=False).stdout
     assert 900 < int(counted) < 1024
-    assert vm.sh("ls -A /srv/uppers").stdout == "lost+found\n"
+    assert vm.sh("ls -A /srv/uppers").stdout in ("lost+found\n", "")
