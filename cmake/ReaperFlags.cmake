@@ -60,6 +60,9 @@ if(REAPER_STATIC AND REAPER_PACKS_RELOCATIONS)
 	add_link_options(-Wl,-z,pack-relative-relocs)
 endif()
 
+# A release is what the packages' builds are: theirs of Debian and Fedora say -O2. CMake's -O3 adds 16 kB to each program.
+string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+
 # assert() guards our own mistakes and stays on in every build.
 foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
 	string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")

@@ -14,6 +14,10 @@
 #include "base/proc.h"
 #include "base/str.h"
 
+/* Of what a program says, at once; a dump of a megabyte then takes a few wake-ups instead of a
+ * hundred. */
+enum { PIECE = 256 << 10 };
+
 void child_result_done(struct child_result *r)
 {
 	buf_done(&r->out);
@@ -41,14 +45,23 @@ static int input_fd(const struct child_spec *spec, struct err *err)
 /* Reads a piece. 1 at the end of the stream, 0, or an error; -EAGAIN when nothing is there. */
 static int drain(int fd, struct buf *b)
 {
-	char chunk[16384];
-	ssize_t n = RETRY_EINTR(read(fd, chunk, sizeof(chunk)));
+	size_t left = b->max - b->len, room = left < PIECE ? left : PIECE;
+	ssize_t n;
+	char more;
+	int r = buf_reserve(b, room);
 
+	if (r < 0)
+		return r;
+	n = RETRY_EINTR(read(fd, room ? b->data + b->len : &more, room ? room : 1));
 	if (n < 0)
 		return -errno;
 	if (n == 0)
 		return 1;
-	return buf_append(b, chunk, (size_t)n);
+	if (room == 0)
+		return -EMSGSIZE;
+	b->len += (size_t)n;
+	b->data[b->len] = '\0';
+	return 0;
 }
 
 /* Everything that is there. */
@@ -126,6 +139,7 @@ static int spawn(const struct child_spec *spec, int fds[2], struct proc *ret_pro
 		return err_sysf(err, errno, "pipe2");
 	err_r = pair[0];
 	err_w = pair[1];
+	(void)fcntl(out_r, F_SETPIPE_SZ, PIECE); /* refused beyond a limit of the user's pipes */
 	r = fd_set_nonblock(out_r);
 	if (r == 0)
 		r = fd_set_nonblock(err_r);

@@ -30,7 +30,7 @@ static void baseline_done(struct baseline *b)
 	if (!b->borrowed)
 		toml_doc_free(b->file);
 	toml_doc_free(b->dump);
-	free(b->text);
+	free(b->own_text);
 	free(b->dump_text);
 }
 
@@ -59,22 +59,25 @@ static int cut_block(struct plan *p, struct baseline *b, struct report *rep)
 
 	if (p->source && !f->exists) {
 		b->len = b->at = strlen(p->source_start);
-		b->text = strdup(p->source_start);
-		if (!b->text)
-			return internal(rep, ENOMEM);
+		b->text = p->source_start;
 		return toml_parse(f->path, "", 0, TOML_LENIENT, &b->file, NULL) < 0
 			       ? internal(rep, ENOMEM)
 			       : 0;
 	}
-	if (p->has_block ? stanza_cut(f->text, f->len, f->doc, p->handler, &p->block, &rest) < 0
-			 : buf_append(&rest.text, f->text, f->len) < 0) {
-		buf_done(&rest.text);
-		return internal(rep, ENOMEM);
+	if (p->has_block) {
+		if (stanza_cut(f->text, f->len, f->doc, p->handler, &p->block, &rest) < 0) {
+			buf_done(&rest.text);
+			return internal(rep, ENOMEM);
+		}
+		b->own_text = rest.text.data;
+		b->text = b->own_text ? b->own_text : "";
+		b->len = rest.text.len;
+		b->at = rest.at;
+		b->joint = rest.joint;
+	} else {
+		b->text = f->text ? f->text : "";
+		b->len = b->at = f->len;
 	}
-	b->text = rest.text.data;
-	b->len = rest.text.len;
-	b->at = p->has_block ? rest.at : b->len;
-	b->joint = rest.joint;
 	if (!p->has_block && !p->source && f->doc) {
 		b->file = f->doc;
 		b->borrowed = true;
@@ -107,15 +110,18 @@ static int dump_baseline(struct plan *p, struct baseline *b, struct err *err)
 	if (!plan_file(p)->exists || p->source)
 		return confset_dump(
 			&p->daemon, &p->set, p->target, NULL, 0, &b->dump_text, &b->dump, err);
+	if (!b->own_version || p->target != 0)
+		return confset_dump(&p->daemon, &p->set, p->target, b->text, b->len, &b->dump_text,
+			&b->dump, err);
 	r = buf_append(&text, b->text, b->at);
-	if (r == 0 && b->own_version && p->target == 0)
+	if (r == 0)
 		r = buf_printf(&text, "\nversion = %u\n", b->own_version);
 	if (r == 0)
 		r = buf_append(&text, b->text + b->at, b->len - b->at);
 	if (r < 0)
 		return err_sysf(err, -r, "containerd config dump");
-	return confset_dump(&p->daemon, &p->set, p->target, text.data ? text.data : "", text.len,
-		&b->dump_text, &b->dump, err);
+	return confset_dump(
+		&p->daemon, &p->set, p->target, text.data, text.len, &b->dump_text, &b->dump, err);
 }
 
 const char *containerd_address(const struct toml_doc *dump)

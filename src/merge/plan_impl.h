@@ -6,7 +6,8 @@
 
 /* The daemon's view of the configuration without our block. */
 struct baseline {
-	char *text; /* bytes of the file without the block */
+	const char *text; /* bytes of the file without the block; own_text, or the file's own */
+	char *own_text;
 	size_t len;
 	size_t at, joint;      /* as in struct stanza_rest; without a block its end, and 0 */
 	struct toml_doc *file; /* the same parsed */

@@ -4,37 +4,66 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "base/cleanup.h"
 #include "toml/impl.h"
 
-enum { CHUNK_SIZE = 64 << 10, FIRST_SLOTS = 256 };
+enum { CHUNK_MIN = 16 << 10, CHUNK_MAX = 2 << 20, FIRST_SLOTS = 256 };
 
+/* Nodes from the front, which keeps them aligned; texts from the back, which need no alignment. */
 struct toml_chunk {
 	struct toml_chunk *next;
-	size_t used, size;
-	_Alignas(max_align_t) char bytes[];
+	size_t front, back; /* what is free lies between them, from the start of the chunk */
 };
 
-void *toml_alloc(struct toml_doc *doc, size_t size)
+/* A chunk of a large document is one huge page where the kernel has one: to touch it four kilobytes
+ * at a time would cost as much as reading the text. */
+static struct toml_chunk *chunk_add(struct toml_doc *doc, size_t least)
+{
+	size_t size = doc->chunk_size;
+	struct toml_chunk *c;
+
+	if (size < least + sizeof(*c))
+		size = least + sizeof(*c);
+	c = size == CHUNK_MAX ? aligned_alloc(CHUNK_MAX, CHUNK_MAX) : malloc(size);
+	if (!c)
+		return NULL;
+	if (size == CHUNK_MAX)
+		(void)madvise(c, CHUNK_MAX, MADV_HUGEPAGE);
+	*c = (struct toml_chunk) {.next = doc->memory, .front = sizeof(*c), .back = size};
+	doc->memory = c;
+	if (doc->chunk_size < CHUNK_MAX)
+		doc->chunk_size *= 2;
+	return c;
+}
+
+static struct toml_chunk *chunk_with(struct toml_doc *doc, size_t size)
 {
 	struct toml_chunk *c = doc->memory;
-	void *p;
 
-	size = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
-	if (!c || c->size - c->used < size) {
-		size_t want = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+	return c && c->back - c->front >= size ? c : chunk_add(doc, size);
+}
 
-		c = malloc(sizeof(*c) + want);
-		if (!c)
-			return NULL;
-		c->used = 0;
-		c->size = want;
-		c->next = doc->memory;
-		doc->memory = c;
-	}
-	p = c->bytes + c->used;
-	c->used += size;
-	return p;
+char *toml_alloc_text(struct toml_doc *doc, size_t len)
+{
+	struct toml_chunk *c = chunk_with(doc, len + 1);
+
+	if (!c)
+		return NULL;
+	c->back -= len + 1;
+	return (char *)c + c->back;
+}
+
+static struct toml_node *alloc_node(struct toml_doc *doc)
+{
+	struct toml_chunk *c = chunk_with(doc, sizeof(struct toml_node));
+	struct toml_node *n;
+
+	if (!c)
+		return NULL;
+	n = (struct toml_node *)((char *)c + c->front);
+	c->front += sizeof(*n);
+	return n;
 }
 
 /* FNV-1a over the key, mixed with the parent: one table for the whole document. */
@@ -59,7 +88,7 @@ static void slot_put(struct toml_slot *slots, size_t n_slots, struct toml_slot s
 
 static int slots_grow(struct toml_doc *doc)
 {
-	size_t n = doc->n_slots ? doc->n_slots * 2 : FIRST_SLOTS;
+	size_t n = doc->n_slots * 2;
 	struct toml_slot *slots;
 
 	if (doc->n_used * 4 < doc->n_slots * 3)
@@ -82,8 +111,6 @@ struct toml_node *toml_lookup(
 {
 	size_t h, i;
 
-	if (doc->n_slots == 0)
-		return NULL;
 	h = hash(parent, key, len);
 	for (i = h & (doc->n_slots - 1); doc->slots[i].node; i = (i + 1) & (doc->n_slots - 1)) {
 		struct toml_node *n = doc->slots[i].node;
@@ -98,14 +125,14 @@ struct toml_node *toml_lookup(
 struct toml_node *toml_add(struct toml_doc *doc, struct toml_node *parent,
 	const struct toml_part *part, enum toml_type type)
 {
-	struct toml_node *n = toml_alloc(doc, sizeof(*n));
+	struct toml_node *n = alloc_node(doc);
 
 	if (!n || slots_grow(doc) < 0)
 		return NULL;
 	*n = (struct toml_node) {.type = type, .parent = parent};
 	if (part) {
 		n->key = part->text;
-		n->key_len = part->len;
+		n->key_len = (uint32_t)part->len;
 		if (part->escaped)
 			n->flags |= TOML_ESCAPED;
 		slot_put(doc->slots, doc->n_slots,
@@ -121,6 +148,24 @@ struct toml_node *toml_add(struct toml_doc *doc, struct toml_node *parent,
 	parent->last = n;
 	parent->count++;
 	return n;
+}
+
+int toml_expect(struct toml_doc *doc, size_t len)
+{
+	size_t slots = FIRST_SLOTS;
+
+	/* measured: three to five bytes of memory for a byte of text, a key in twenty to eighty
+	 * bytes */
+	doc->chunk_size = CHUNK_MIN;
+	while (doc->chunk_size < CHUNK_MAX && doc->chunk_size < len * 4)
+		doc->chunk_size *= 2;
+	while (slots < len / 64)
+		slots *= 2;
+	doc->slots = calloc(slots, sizeof(*doc->slots));
+	if (!doc->slots)
+		return -ENOMEM;
+	doc->n_slots = slots;
+	return 0;
 }
 
 /* Room for one more element of a growing array. */

@@ -13,6 +13,7 @@ struct toml_slot {
 struct toml_doc {
 	struct toml_node *root;
 	struct toml_chunk *memory;
+	size_t chunk_size;       /* of the next one */
 	struct toml_slot *slots; /* open addressing over (parent, key) */
 	size_t n_slots, n_used;
 	struct toml_header *headers;
@@ -48,8 +49,10 @@ struct toml_key {
 	size_t n;
 };
 
-/* Memory that lives as long as the document; aligned for any type. NULL when there is none. */
-void *toml_alloc(struct toml_doc *doc, size_t size);
+/* Before anything else: memory for a document that is read from a text of this length. */
+int toml_expect(struct toml_doc *doc, size_t len);
+/* Room for a text and its NUL that lives as long as the document. NULL when there is none. */
+char *toml_alloc_text(struct toml_doc *doc, size_t len);
 
 /* A new child at the end of `parent`; `part` is NULL for array items. NULL when out of memory. */
 struct toml_node *toml_add(struct toml_doc *doc, struct toml_node *parent,

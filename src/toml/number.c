@@ -105,13 +105,13 @@ static bool is_float(const char *s)
 static int keep_float(struct toml_parser *p, const char *digits, struct toml_node *node)
 {
 	size_t len = strlen(digits);
-	char *text = toml_alloc(p->doc, len + 1);
+	char *text = toml_alloc_text(p->doc, len);
 
 	if (!text)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);
 	memcpy(text, digits, len + 1);
 	node->text = text;
-	node->text_len = len;
+	node->text_len = (uint32_t)len;
 	node->type = TOML_FLOAT;
 	return 0;
 }

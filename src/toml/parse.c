@@ -146,7 +146,7 @@ static int read_bare(struct toml_parser *p, struct toml_part *ret)
 		len++;
 	if (len == 0)
 		return toml_fail(p, "a key is missing or has characters that need quotes");
-	text = toml_alloc(p->doc, len + 1);
+	text = toml_alloc_text(p->doc, len);
 	if (!text)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);
 	memcpy(text, p->text + p->pos, len);
@@ -276,8 +276,8 @@ static int read_header(struct toml_parser *p, size_t line_begin)
 		 : open_table(p, at, &key.parts[key.n - 1], &at);
 	if (r < 0)
 		return r;
-	at->begin = begin;
-	at->end = p->pos;
+	at->begin = (uint32_t)begin;
+	at->end = (uint32_t)p->pos;
 	at->line = line;
 	p->table = at;
 	r = toml_end_of_line(p);
@@ -341,11 +341,13 @@ int toml_parse(const char *what, const char *text, size_t len, unsigned flags,
 	if (len > TOML_SIZE_MAX)
 		return err_setf(err, ERR_INVALID, EFBIG,
 			"%s: %zu bytes, larger than the limit of %d", what, len, TOML_SIZE_MAX);
+	if (toml_expect(doc, len) < 0)
+		return err_sysf(err, ENOMEM, "%s", what);
 	doc->root = toml_add(doc, NULL, NULL, TOML_TABLE);
 	if (!doc->root)
 		return err_sysf(err, ENOMEM, "%s", what);
 	doc->root->line = 1;
-	doc->root->end = len;
+	doc->root->end = (uint32_t)len;
 	p.table = doc->root;
 	r = read_document(&p);
 	if (r < 0)

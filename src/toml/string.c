@@ -179,7 +179,7 @@ static int read_plain(struct toml_parser *p, int quote, struct toml_part *ret)
 		n++;
 	if (n == max || s[n] != quote)
 		return 0;
-	out = toml_alloc(p->doc, n + 1);
+	out = toml_alloc_text(p->doc, n);
 	if (!out)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);
 	memcpy(out, s, n);
@@ -212,7 +212,7 @@ int toml_read_string(struct toml_parser *p, bool multi, struct toml_part *ret)
 		p->pos++;
 		p->line++;
 	}
-	out = toml_alloc(p->doc, string_bound(p, quote, multi) + 1);
+	out = toml_alloc_text(p->doc, string_bound(p, quote, multi));
 	if (!out)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);
 	for (;;) {

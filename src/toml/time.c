@@ -118,13 +118,13 @@ int toml_scan_time(struct toml_parser *p, const char *s, size_t len, struct toml
 	if (!ok || at != len)
 		return toml_fail(
 			p, "\"%.*s\" is no valid date or time", (int)(len > 60 ? 60 : len), s);
-	text = toml_alloc(p->doc, len + 1);
+	text = toml_alloc_text(p->doc, len);
 	if (!text)
 		return err_sysf(p->err, ENOMEM, "%s", p->what);
 	for (size_t i = 0; i < len; i++)
 		text[i] = s[i] == ' ' ? 'T' : (char)toupper((unsigned char)s[i]);
 	text[len] = '\0';
 	node->text = text;
-	node->text_len = len;
+	node->text_len = (uint32_t)len;
 	return 1;
 }

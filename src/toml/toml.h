@@ -39,22 +39,23 @@ enum toml_flag {
 			      those differently) */
 };
 
+/* A file of a megabyte has tens of thousands of them: what TOML_SIZE_MAX bounds has 32 bits. */
 struct toml_node {
-	enum toml_type type;
-	uint8_t flags;     /* enum toml_flag */
-	uint32_t line;     /* where it is defined, from 1 */
-	size_t begin, end; /* bytes of the value; of a table by header: of the header */
-	const char *key;   /* decoded, NUL-terminated; NULL for the root and array items */
-	size_t key_len;    /* a key may hold a NUL itself */
+	enum toml_type type : 8;
+	uint8_t flags; /* enum toml_flag */
+	bool boolean;
+	uint32_t line;       /* where it is defined, from 1 */
+	uint32_t begin, end; /* bytes of the value; of a table by header: of the header */
+	uint32_t key_len;    /* a key may hold a NUL itself */
+	uint32_t text_len;
+	uint32_t count;   /* children */
+	const char *key;  /* decoded, NUL-terminated; NULL for the root and array items */
+	const char *text; /* strings (decoded), times, and floats without their underscores;
+			     NUL-terminated */
 	struct toml_node *parent;
 	struct toml_node *next; /* sibling, in the order of the text */
 	struct toml_node *first, *last;
-	size_t count;     /* children */
-	const char *text; /* strings (decoded), times, and floats without their underscores;
-			     NUL-terminated */
-	size_t text_len;
 	int64_t integer;
-	bool boolean;
 };
 
 /* One [header] or [[header]] and the lines that belong to it. */

@@ -15,8 +15,8 @@ static int dotted_step(struct toml_parser *p, struct toml_node *at, const struct
 			return err_sysf(p->err, ENOMEM, "%s", p->what);
 		n->flags |= TOML_DOTTED;
 		n->line = p->line;
-		n->begin = p->pos;
-		n->end = p->pos;
+		n->begin = (uint32_t)p->pos;
+		n->end = (uint32_t)p->pos;
 	} else if (n->type != TOML_TABLE || !(n->flags & (TOML_DOTTED | TOML_IMPLICIT)) ||
 		   (n->flags & TOML_INLINE)) {
 		return toml_fail_at(p, part->at,
@@ -138,7 +138,7 @@ int toml_read_value(struct toml_parser *p, struct toml_node *node)
 	struct toml_part text;
 	int c = toml_peek(p, 0), r;
 
-	node->begin = p->pos;
+	node->begin = (uint32_t)p->pos;
 	node->line = p->line;
 	if (p->depth == TOML_DEPTH_MAX)
 		return toml_fail(p, "values inside each other more than %d deep", TOML_DEPTH_MAX);
@@ -148,7 +148,7 @@ int toml_read_value(struct toml_parser *p, struct toml_node *node)
 		if (r == 0) {
 			node->type = TOML_STRING;
 			node->text = text.text;
-			node->text_len = text.len;
+			node->text_len = (uint32_t)text.len;
 		}
 	} else if (c == '[') {
 		r = read_array(p, node);
@@ -158,6 +158,6 @@ int toml_read_value(struct toml_parser *p, struct toml_node *node)
 		r = toml_read_scalar(p, node);
 	}
 	p->depth--;
-	node->end = p->pos;
+	node->end = (uint32_t)p->pos;
 	return r;
 }
