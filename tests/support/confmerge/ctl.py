@@ -9,6 +9,8 @@ from . import judge
 
 REAPERCTL = pathlib.Path(os.environ.get("REAPER_BINARIES", "build")) / "reaperctl"
 STATE = "var/lib/reaper"
+# containerd 2.1 and 2.2 need four seconds of a processor for one dump of a megabyte, and a call asks for up to four
+LIMIT = 900
 DECIDES = ("--strict", "--allow-unversioned")  # not options of undo
 
 
@@ -46,12 +48,12 @@ class Ctl:
         return [str(a) for a in (REAPERCTL, "containerd", verb, *common, *args)]
 
     def __call__(self, verb, *args):
-        result = subprocess.run(self.argv(verb, "--json", *args), capture_output=True, timeout=120)
+        result = subprocess.run(self.argv(verb, "--json", *args), capture_output=True, timeout=LIMIT)
         assert result.stdout, (verb, result.returncode, result.stderr)
         return result.returncode, json.loads(result.stdout)
 
     def text(self, verb, *args, **options):
-        return subprocess.run(self.argv(verb, *args), capture_output=True, timeout=120, text=True, **options)
+        return subprocess.run(self.argv(verb, *args), capture_output=True, timeout=LIMIT, text=True, **options)
 
     def must(self, verb, reason, *args):
         status, said = self(verb, *args)

@@ -82,7 +82,7 @@ def dump(version, tree):
     # its absolute imports mean the tree: in a mount namespace it is /etc/containerd
     script = 'mount --bind "$1/etc/containerd" /etc/containerd && exec "$2" -c /etc/containerd/config.toml config dump'
     result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(tree), program(version)],
-                            capture_output=True, timeout=120)  # fmt: skip
+                            capture_output=True, timeout=900)  # fmt: skip
     if result.returncode != 0:
         return None
     return tomllib.loads(result.stdout.decode())
