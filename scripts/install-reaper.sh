@@ -245,7 +245,7 @@ with open(target + ".lock", "w") as lock:
         subprocess.run([sys.executable, "-m", "venv", target], check=True, stdout=sys.stderr)
         subprocess.run(
             [target + "/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
-             "--require-hashes", "--only-binary", ":all:", *source, "-r", requirements],
+             "--no-compile", "--require-hashes", "--only-binary", ":all:", *source, "-r", requirements],
             check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         open(target + "/complete", "w").close()
 '

@@ -51,9 +51,11 @@ def site(tmp_path):
                 (programs / program).symlink_to(f"{directory}/{program}")
     environment = {"PATH": str(programs), "HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
 
-    def call(script, *arguments):
+    def call(script, *arguments, ansible=None):
+        """`ansible`: the directory of one that is there already."""
         reports = tmp_path / "reports"
-        done = run(["unshare", "--net", script, "--report", reports, *arguments], timeout=600, cwd="/", env=environment)
+        path = f"{ansible}:{programs}" if ansible else str(programs)
+        done = run(["unshare", "--net", script, "--report", reports, *arguments], timeout=3600, cwd="/", env=environment | {"PATH": path})
         newest = max(reports.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         return {node["node"]: node for node in json.loads(newest.read_text())["nodes"]}, done
 
@@ -118,8 +120,9 @@ def test_a_damaged_package_of_the_tar_is_not_installed(stock, tree, tmp_path, si
     (deb,) = (broken / "dist").glob("reaper_*_amd64.deb")
     # the last member, so that its name and version can still be read
     deb.write_bytes(deb.read_bytes()[:-1] + b"?")
+    ansible = run([SOURCE / "ci/python-env.sh"]).stdout.strip()
     with pytest.raises(AssertionError, match="is damaged: its checksum is not the one of"):
-        site(broken / "scripts/install-reaper.sh", "--kind", node.cluster)
+        site(broken / "scripts/install-reaper.sh", "--kind", node.cluster, ansible=ansible)
     assert not node.path("/usr/bin/reaperctl").exists()
 
 
