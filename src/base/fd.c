@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -68,6 +69,16 @@ int fd_cloexec_from(unsigned first)
 	if (errno == ENOSYS || errno == EINVAL)
 		return cloexec_by_proc(first);
 	return -errno;
+}
+
+void fd_close_from(unsigned first)
+{
+	struct rlimit limit;
+
+	if (syscall(SYS_close_range, first, ~0U, 0U) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	for (unsigned fd = first; fd < limit.rlim_cur; fd++)
+		(void)close((int)fd);
 }
 
 int fd_stdio_to_null(void)

@@ -23,6 +23,10 @@ int fd_clear_cloexec(int fd);
  * Linux 5.11). */
 int fd_cloexec_from(unsigned first);
 
+/* Closes all descriptors from `first` on; one by one where close_range is refused (a seccomp
+ * profile of an older container engine). Async-signal-safe. */
+void fd_close_from(unsigned first);
+
 /* Points 0, 1 and 2 at /dev/null. */
 int fd_stdio_to_null(void);
 

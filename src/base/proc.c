@@ -197,6 +197,20 @@ static int await_exec(int report, struct proc *p, struct err *err)
 	return reason.errnum > 0 ? -reason.errnum : -EIO;
 }
 
+/* Whether children are born in another pid namespace than this process: the way back was refused
+ * (no memory). Nothing is born until it is gone. */
+static bool away;
+
+static int come_back(int own_pidns)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	if (own_pidns < 0)
+		own_pidns = fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	away = own_pidns < 0 || setns(own_pidns, CLONE_NEWPID) < 0;
+	return away ? -errno : 0;
+}
+
 int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *err)
 {
 	_cleanup_close_ int own_pidns = -EBADF;
@@ -205,6 +219,11 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 	sigset_t all, old;
 	int pipe_fds[2], errnum, r;
 
+	if (away) {
+		r = come_back(-EBADF);
+		if (r < 0)
+			return err_sysf(err, -r, "returning to the own pid namespace");
+	}
 	if (!spec->tell) {
 		if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 			return err_sysf(err, errno, "pipe2");
@@ -226,8 +245,8 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 	if (p.pid == 0)
 		child_main(spec, spec->tell ? spec->tell_fd : report_write);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	if (own_pidns >= 0 && setns(own_pidns, CLONE_NEWPID) < 0)
-		abort();
+	if (own_pidns >= 0)
+		(void)come_back(own_pidns); /* the next child asks again */
 	if (p.pid < 0) {
 		if (errnum == ENOMEM && spec->pidns_fd >= 0)
 			return err_setf(err, ERR_PRECONDITION, ENOMEM,

@@ -72,8 +72,9 @@ struct proc_spec {
  * cgroup), one whose program lies on a file system that does not answer waits in execve, and an
  * event loop must not stop with it. All children of the shim's loop have it. The caller must be
  * single-threaded. When pidns_fd is given, the caller's pid_for_children is changed for the moment
- * of the clone; if it cannot be changed back the process aborts, because every later child would be
- * born in the wrong place. ENOMEM from a pid namespace whose init is dead is ERR_PRECONDITION.
+ * of the clone; if it cannot be changed back no further child is made until it can, because it
+ * would be born in the wrong place. ENOMEM from a pid namespace whose init is dead is
+ * ERR_PRECONDITION.
  */
 int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *err);
 

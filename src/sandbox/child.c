@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -177,7 +176,7 @@ int sandbox_child_main(void *arg)
 	if (dup3(c->control, INIT_FD_CONTROL, O_CLOEXEC) < 0 && errno != EINVAL)
 		return INIT_EXIT_FAILED;
 	c->control = INIT_FD_CONTROL;
-	(void)syscall(SYS_close_range, INIT_FD_CONTROL + 1, ~0U, 0U);
+	fd_close_from(INIT_FD_CONTROL + 1);
 	r = report_and_wait(c);
 	if (r < 0)
 		return INIT_EXIT_FAILED;

@@ -39,7 +39,7 @@ static void on_created(struct container *c, const struct err *failure)
 	else if (c->type == OCI_TYPE_SANDBOX)
 		process_ready(&c->init);
 	else
-		(void)runtime_go_on(c->init.control); /* dead: its end arrives by itself */
+		process_go_on(&c->init);
 }
 
 void container_process_prepared(struct container *c, struct process *p)

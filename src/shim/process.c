@@ -145,6 +145,22 @@ void process_ready(struct process *p)
 	check_ready(p);
 }
 
+/* It waits for a word that could not be sent (no memory for it, say) and will not come any more. */
+static void never_told(struct process *p, int r)
+{
+	if (r == 0 || r == -EPIPE || r == -ECONNRESET) /* dead: its end arrives by itself */
+		return;
+	if (!p->failed)
+		(void)err_sysf(&p->failure, -r, "telling it to go on");
+	p->failed = true;
+	(void)proc_signal(&p->proc, SIGKILL);
+}
+
+void process_go_on(struct process *p)
+{
+	never_told(p, runtime_go_on(p->control));
+}
+
 static void handle_message(struct process *p, const struct init_message *msg, int fd)
 {
 	char name[256];
@@ -170,7 +186,7 @@ static void handle_message(struct process *p, const struct init_message *msg, in
 		if (seccomp_agent_tell(p, msg->err.errnum, &err) < 0)
 			process_fail(p, &err);
 		else
-			(void)runtime_go_on(p->control); /* dead: its end arrives by itself */
+			process_go_on(p);
 	} else if (msg->type == INIT_NOTE) {
 		log_warn("%s: %.*s", process_name(p, name, sizeof(name)),
 			(int)sizeof(msg->err.text), msg->err.text);
@@ -271,7 +287,8 @@ void process_release(struct process *p)
 	int r = runtime_open_gate(p->control);
 
 	process_event(p, LIFE_RELEASE);
-	if (r < 0) { /* it is dead: its end arrives by itself */
+	never_told(p, r);
+	if (r < 0) {
 		died_at_gate(p);
 		log_debug("%s: gate: %s", process_name(p, name, sizeof(name)), strerrordesc_np(-r));
 	}

@@ -86,6 +86,9 @@ bool process_heard(struct process *p);
 /* Opens the gate: CREATED to STARTING. */
 void process_release(struct process *p);
 
+/* The same for the step before: what it has waited for is done. */
+void process_go_on(struct process *p);
+
 /*
  * The child was reaped with this status. What it still had to say is read first, so that a program
  * that was quick has been seen to run. Goes to EXITING; the container goes on from there.

@@ -1,13 +1,11 @@
 #include "shim/update.h"
 
 #include <errno.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -90,7 +88,7 @@ static int child_main(void *arg)
 	_cleanup_strv_ char **notes = NULL;
 	struct result result = {.err = ERR_INIT};
 
-	(void)syscall(SYS_close_range, FD_CONTROL + 1, ~0U, 0U);
+	fd_close_from(FD_CONTROL + 1);
 	if (write_limits(w, &notes, &result.err) == 0) {
 		result.err = (struct err)ERR_INIT;
 		join_notes(notes, result.notes);

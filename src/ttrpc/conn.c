@@ -109,7 +109,8 @@ static size_t push(struct ttrpc_conn *c, struct iovec *iov, size_t n_iov)
 
 	if (n >= 0)
 		return (size_t)n;
-	if (errno != EAGAIN)
+	/* no memory for it now: with the next turn of the loop there may be */
+	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
 		give_up(c, -errno);
 	return 0;
 }

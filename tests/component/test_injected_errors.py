@@ -59,3 +59,31 @@ def test_every_call_fails(lives, tmp_path, place, error):
     total = numbers_of(lives, place, tmp_path)[error]
     fail(lives, place, error, sample(total, 60), failures)
     assert not failures, f"{len(failures)} of {total}: " + "\n".join(failures[:8])
+
+
+@pytest.mark.submission("a word that could not be sent is waited for by somebody: some thirty lives of a fifth of a second")
+def test_a_message_is_not_sent(lives, tmp_path):
+    """To a child: it is ended, and its call has an error. To a client: it is sent later."""
+    failures, seen = [], 0
+    life, wrong = lives(False, "shim", call=["sendmsg"], list=tmp_path / "calls")
+    for n in range(1, life.report.calls + 1):
+        life, wrong = lives(False, "shim", call=["sendmsg"], at=n, action="ENOBUFS")
+        told = [line for line in life.errors if "No buffer space available" in line]
+        seen += len(told) > 0
+        if wrong:
+            failures.append(f"at {n}: {'; '.join(wrong[:4])}")
+    assert not failures, "\n".join(failures)
+    assert seen >= 2  # the gate of the container's first process and that of its exec
+
+
+@pytest.mark.submission("calls that hold up a whole pod where their failure is not expected: a dozen lives")
+@pytest.mark.parametrize("pod, program, call, error", [(True, "shim", "setns", "ENOMEM"), (True, "sandbox", "close_range", "ENOSYS"),
+                                                      (False, "shim", "close_range", "ENOSYS")])  # fmt: skip
+def test_each_of_these_fails(lives, pod, program, call, error):
+    """The way back from the pod's pid namespace; and a kernel, or a seccomp profile, without close_range."""
+    life, wrong = lives(pod, program, call=[call])
+    failures = [wrong] if wrong else []
+    for n in range(1, life.report.calls + 1):
+        _, wrong = lives(pod, program, call=[call], at=n, action=error)
+        failures += [f"{call} at {n}: {'; '.join(wrong[:4])}"] if wrong else []
+    assert not failures, "\n".join(failures)
