@@ -59,6 +59,26 @@ void proc_let_others_run_first(void)
 	change_policy(SCHED_OTHER, SCHED_BATCH);
 }
 
+/* qemu's user emulation refuses CLONE_PIDFD: images of another architecture are made in it. Only
+ * the parent reaps, so the pid is the child's until then. */
+static pid_t clone_emulated(const struct proc_spec *spec, int *ret_pidfd)
+{
+	pid_t pid = (pid_t)syscall(
+		SYS_clone, (unsigned long)(spec->clone_flags | SIGCHLD), 0UL, 0UL, 0UL, 0UL);
+	int errnum;
+
+	if (pid <= 0)
+		return pid;
+	*ret_pidfd = pidfd_open(pid, 0); /* close-on-exec, as the other */
+	if (*ret_pidfd >= 0)
+		return pid;
+	errnum = errno;
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	errno = errnum;
+	return -1;
+}
+
 /* The raw call: glibc has no wrapper, and no thread state matters to a child that execs or only
  * makes system calls. */
 static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
@@ -83,8 +103,9 @@ static pid_t clone_child(const struct proc_spec *spec, int *ret_pidfd)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	return (pid_t)syscall(
+	pid = (pid_t)syscall(
 		SYS_clone, (unsigned long)(args.flags | SIGCHLD), 0UL, ret_pidfd, 0UL, 0UL);
+	return pid < 0 && errno == EINVAL ? clone_emulated(spec, ret_pidfd) : pid;
 }
 
 static void write_whole(int fd, const struct err *err)
