@@ -29,6 +29,8 @@ def elf(patch):
 
 
 def foreign(data):
+    """Of a version of ELF that no emulator is registered for (binfmt_misc compares it), so that nobody runs it."""
+    data[6] = 2
     struct.pack_into("<H", data, 18, FOREIGN)
 
 
