@@ -224,12 +224,15 @@ static bool away;
 
 static int come_back(int own_pidns)
 {
-	_cleanup_close_ int fd = -EBADF;
-
-	if (own_pidns < 0)
-		own_pidns = fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	away = own_pidns < 0 || setns(own_pidns, CLONE_NEWPID) < 0;
+	away = setns(own_pidns, CLONE_NEWPID) < 0;
 	return away ? -errno : 0;
+}
+
+static int come_back_now(void)
+{
+	_cleanup_close_ int own_pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	return own_pidns < 0 ? -errno : come_back(own_pidns);
 }
 
 int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *err)
@@ -241,7 +244,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret_proc, struct err *
 	int pipe_fds[2], errnum, r;
 
 	if (away) {
-		r = come_back(-EBADF);
+		r = come_back_now();
 		if (r < 0)
 			return err_sysf(err, -r, "returning to the own pid namespace");
 	}
