@@ -107,7 +107,7 @@ def test_one_command_for_a_site(stock, tar, tree, site, tmp_path):
     # the tar itself is a package: the one that is there already, so nothing happens
     files = [file_state(node.path(CONFIG)) for node in nodes]
     again, _ = site(tree / "scripts/install-reaper.sh", "--inventory", inventory, "--package", tar)
-    assert {(each["state"], each["restarted"]) for each in again.values()} == {("ok", False)}
+    assert {(each["state"], each["restarted"]) for each in again.values()} == {("unchanged", False)}
     assert [file_state(node.path(CONFIG)) for node in nodes] == files
     site(tree / "scripts/install-reaper.sh", "--inventory", inventory, "--uninstall")
     assert [file_state(node.path(CONFIG)) for node in nodes] == before
