@@ -214,7 +214,7 @@ again() {
     [ -s "$names" ] && [ "$(wc -l <"$names")" -le "$most_again" ] || return 1
     echo "== $tier: what failed, once more"
     : >"$second"
-    (tiers=$tier run_pytest --only "$names" --results "$second") || true
+    (tiers=$tier run_pytest --again --only "$names" --results "$second") || true
     while read -r name; do
         awk -F '\t' -v n="$name" '$3 == n && $2 == "passed" { ok = 1 } END { exit !ok }' "$second" || continue
         unstable "$tier $name: $(awk -F '\t' -v n="$name" '$3 == n && $2 == "failed" { print $4 }' "$results")"

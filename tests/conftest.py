@@ -19,6 +19,7 @@ def pytest_addoption(parser):
     group.addoption("--set", default="submission", choices=SETS, help="full holds submission, soak holds full")
     group.addoption("--name-filter", default="", help="only tests whose name matches this expression")
     group.addoption("--only", help="only the tests whose names stand in this file, one a line")
+    group.addoption("--again", action="store_true", help="what failed is run once more: the census bears what goes meanwhile")
     group.addoption("--list-tests", action="store_true", help="print tier, set, name and why; run nothing")
     group.addoption("--results", help="append a line per test: tier, outcome, name, reason")
 
