@@ -44,6 +44,11 @@ def place_name(place):
     return f"{'pod' if place[0] else 'task'}-{place[1]}"
 
 
+def not_started(name):
+    """The key of its exit code in Life.told."""
+    return f"{name} that did not start"
+
+
 class Gone(Exception):
     """The shim does not answer any more."""
 
@@ -128,7 +133,9 @@ class Life:
         noted = name not in self.deleted or self.fault.get("action", "kill") == "kill"
         if noted and code != self.told.get(name, code):
             self.wrong.append(f"delete of {name} says exit code {code}, and before it was {self.told[name]}")
-        elif name not in self.told and code not in (KILLED, TERMINATED if self.pod and name == "one" else EXIT):
+        # of one that did not start it is what Wait has said of it
+        ends = (KILLED, TERMINATED if self.pod and name == "one" else EXIT, self.told.get(not_started(name), KILLED))
+        if name not in self.told and code not in ends:
             self.wrong.append(f"delete of {name} says exit code {code}")
 
     # ---- calls ----
@@ -200,7 +207,7 @@ class Life:
         if self.call("Start", name) is not None:
             return answer
         self.must("Kill", name, signal=9)
-        self.saw_exit(f"{name} that did not start", self.must("Wait", name))
+        self.saw_exit(not_started(name), self.must("Wait", name))
         if not self.must("Delete", name):
             self.wrong.append("there is nothing to delete after a Start that failed")
         return False
