@@ -57,6 +57,10 @@ struct init_message {
 	struct err err;
 };
 
+/* Sends one, with `err` if it is not NULL and with a copy of the descriptor `fd` if it is one.
+ * -errno as fd_send. Only makes one system call: a child between fork and exec may call it. */
+int init_message_send(int control, enum init_message_type type, const struct err *err, int fd);
+
 /* From the shim to init: this byte opens the gate. EOF instead means the shim is gone: init exits
  * without running anything. */
 enum { INIT_GATE_OPEN = 'G', INIT_GO_ON = 'H' };

@@ -29,11 +29,8 @@ static const struct stage stages[] = {
 
 static void report(enum init_message_type type, const struct err *what)
 {
-	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = (uint32_t)type};
-
-	if (what)
-		msg.err = *what;
-	(void)fd_send(INIT_FD_CONTROL, &msg, sizeof(msg), -EBADF); /* nobody is left to tell */
+	/* on an error nobody is left to tell */
+	(void)init_message_send(INIT_FD_CONTROL, type, what, -EBADF);
 }
 
 static void note(UNUSED void *arg, const char *text)

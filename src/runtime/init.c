@@ -27,11 +27,7 @@
 
 int init_send(const struct init *in, enum init_message_type type, const struct err *reason, int fd)
 {
-	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = (uint32_t)type};
-
-	if (reason)
-		msg.err = *reason;
-	return fd_send(in->control, &msg, sizeof(msg), fd);
+	return init_message_send(in->control, type, reason, fd);
 }
 
 void init_note(const struct init *in, const char *fmt, ...)

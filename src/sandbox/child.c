@@ -55,11 +55,8 @@ static int enter_empty_root(void)
 
 static int report(const struct sandbox_child *c, struct err *err)
 {
-	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED};
-
 	(void)err_wrapf(err, "sandbox");
-	msg.err = *err;
-	(void)fd_send(c->control, &msg, sizeof(msg), -EBADF);
+	(void)init_message_send(c->control, INIT_FAILED, err, -EBADF);
 	return INIT_EXIT_FAILED;
 }
 
@@ -117,9 +114,8 @@ static int set_up(const struct sandbox_child *c, const char **ret_what)
 /* Waits at the gate as every first process does: until Start, or until the shim is gone. */
 static int report_and_wait(const struct sandbox_child *c)
 {
-	struct init_message msg = {.version = INIT_CONTRACT_VERSION, .type = INIT_READY};
 	char gate = 0;
-	int r = fd_send(c->control, &msg, sizeof(msg), -EBADF);
+	int r = init_message_send(c->control, INIT_READY, NULL, -EBADF);
 
 	if (r < 0)
 		return r;

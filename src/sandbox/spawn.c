@@ -159,11 +159,10 @@ static int spawn(
 /* In the child: as it says itself what went wrong later. */
 static void tell_failed(int control, const struct err *err)
 {
-	struct init_message msg = {
-		.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED, .err = *err};
+	struct err why = *err;
 
-	(void)err_wrapf(&msg.err, "forking the sandbox task");
-	(void)fd_send(control, &msg, sizeof(msg), -EBADF);
+	(void)err_wrapf(&why, "forking the sandbox task");
+	(void)init_message_send(control, INIT_FAILED, &why, -EBADF);
 }
 
 int sandbox_spawn(const char *id, const struct oci_spec *spec, struct cgroup *cgroup,

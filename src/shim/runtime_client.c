@@ -141,11 +141,10 @@ static int control_pair(int *ret_ours, int *ret_theirs, struct err *err)
 /* In the child: as init and the runner of hooks themselves say what went wrong. */
 static void tell_failed(int control, const struct err *err)
 {
-	struct init_message msg = {
-		.version = INIT_CONTRACT_VERSION, .type = INIT_FAILED, .err = *err};
+	struct err why = *err;
 
-	(void)err_wrapf(&msg.err, "starting " RUNTIME_NAME);
-	(void)fd_send(control, &msg, sizeof(msg), -EBADF);
+	(void)err_wrapf(&why, "starting " RUNTIME_NAME);
+	(void)init_message_send(control, INIT_FAILED, &why, -EBADF);
 }
 
 int runtime_spawn(
