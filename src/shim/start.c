@@ -195,9 +195,7 @@ static int start_shim(const struct shim_options *opts, const struct bootstrap *b
 	ours = pair[0];
 	theirs = pair[1];
 	r = spawn_daemon(opts, boot, path, theirs, &daemon, err);
-	if (r < 0)
-		return r;
-	if (boot->shim_cgroup)
+	if (r == 0 && boot->shim_cgroup)
 		r = join_shim_cgroup(boot->shim_cgroup, &daemon, err);
 	if (r == 0)
 		r = tell_containerd(boot, path, err);
