@@ -40,12 +40,24 @@ def test_an_installed_collection_finds_its_roles_and_plugins(tmp_path):
 
 
 AWAY = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+EARLY = 'Error from server (Forbidden): nodes "x" is forbidden: User "kubernetes-admin" cannot get resource "nodes"'
+NOT_READY = "Error from server (InternalError): an error on the server has prevented the request from succeeding"
 MISSING = 'Error from server (NotFound): nodes "x" not found'
+READY = ""  # what /readyz is asked for after an EARLY, and then the call itself
 
 
-@pytest.mark.parametrize(("answers", "said"), [([AWAY, AWAY], "node/x"), ([MISSING], MISSING)], ids=["away", "answers"])
-def test_an_api_server_that_is_away_is_asked_again(tmp_path, answers, said):
-    """That of a cluster with one control plane starts anew with its containerd; what it answers is an answer."""
+@pytest.mark.parametrize(("answers", "said", "calls"), [
+    ([AWAY, AWAY], "node/x", 3),
+    ([EARLY, NOT_READY], "node/x", 3),
+    ([EARLY, EARLY, AWAY], "node/x", 4),
+    ([EARLY, READY], EARLY, 2),
+    ([MISSING], MISSING, 1),
+], ids=["away", "early", "early_and_away", "forbidden", "answers"])  # fmt: skip
+def test_an_api_server_that_is_away_is_asked_again(tmp_path, answers, said, calls):
+    """That of a cluster with one control plane starts anew with its containerd; what it answers is an answer.
+
+    It serves before it has read the roles, and forbids everything until then: whether it has, /readyz says.
+    """
     (tmp_path / "answers").write_text("".join(f"{line}\n" for line in answers))
     kubectl = tmp_path / "kubectl"
     kubectl.write_text(
@@ -58,8 +70,8 @@ def test_an_api_server_that_is_away_is_asked_again(tmp_path, answers, said):
                      check=False, ANSIBLE_LIBRARY=str(SOURCE / "ansible/plugins/modules"),
                      ANSIBLE_ACTION_PLUGINS=str(SOURCE / "ansible/plugins/action"), PATH=f"{tmp_path}:{os.environ['PATH']}")  # fmt: skip
     assert json.dumps(said)[1:-1] in result.stdout
-    assert (result.returncode == 0) == (answers == [AWAY, AWAY])
-    assert len((tmp_path / "calls").read_text()) == (3 if answers == [AWAY, AWAY] else 1)
+    assert (result.returncode == 0) == (said == "node/x")
+    assert len((tmp_path / "calls").read_text()) == calls
 
 
 @pytest.mark.parametrize(("words", "version"), [

@@ -78,7 +78,7 @@ class Cluster:
             result = run(["kubectl", *argv], env=self.environment(), check=False, **options)
             if result.returncode == 0 or not check:
                 return result
-            if AWAY.search(str(result.stderr)):
+            if AWAY.search(str(result.stderr)) or ("(Forbidden)" in str(result.stderr) and not self.api_ready()):
                 return None
             raise AssertionError(f"kubectl {' '.join(map(str, argv))} ended with {result.returncode}\n"
                                  f"stdout: {str(result.stdout)[-2000:]}\nstderr: {str(result.stderr)[-4000:]}")  # fmt: skip
@@ -105,7 +105,11 @@ class Cluster:
 
     def wait_for_api(self):
         """Until the API server answers; it does not for some seconds when its node's containerd restarts."""
-        until(lambda: self.kubectl("get", "--raw=/readyz", check=False).returncode == 0, limit=120, what="the API server")
+        until(self.api_ready, limit=120, what="the API server")
+
+    def api_ready(self):
+        """Not as soon as it answers: a server that has just started forbids everything until it has read the roles."""
+        return self.kubectl("get", "--raw=/readyz", check=False).returncode == 0
 
     def wait_for_add_ons(self):
         """Until all that the cluster itself runs serves.

@@ -26,8 +26,11 @@ READING = ("get", "wait", "auth", "version", "config", "rollout")
 # what kubectl says when nobody has looked at the request
 AWAY = re.compile(
     r"connection refused|connection reset|was refused|\bEOF\b|i/o timeout|TLS handshake timeout"
-    r"|ServiceUnavailable|apiserver not ready|etcdserver: (leader changed|request timed out)"
+    r"|http2: client connection|ServiceUnavailable|apiserver not ready|etcdserver: (leader changed|request timed out)"
 )
+# What a server says that started this second, too: it serves before it has read who may do what.
+FORBIDDEN = re.compile(r"Error from server \(Forbidden\)")
+READY = ["get", "--raw", "/readyz"]
 PAUSE = 2
 ON_A_NODE = r"""
 for config in /etc/kubernetes/admin.conf /etc/rancher/rke2/rke2.yaml /etc/rancher/k3s/k3s.yaml "$HOME/.kube/config"; do
@@ -49,7 +52,7 @@ class ActionModule(NodeAction):
             return {"changed": True, "skipped": True, "msg": "kubectl %s" % shlex.join(argv)}
         until = time.monotonic() + float(args["patience"])
         rc, out, err = self.ask(args, argv)
-        while rc != 0 and rc not in args["ok_rc"] and AWAY.search(err) and time.monotonic() < until:
+        while rc != 0 and rc not in args["ok_rc"] and time.monotonic() < until and self.too_early(args, err):
             time.sleep(PAUSE)
             rc, out, err = self.ask(args, argv)
         result = {"changed": argv[0] not in READING, "rc": rc, "stdout": out.strip(), "stderr": err.strip()}
@@ -57,6 +60,12 @@ class ActionModule(NodeAction):
         if result["failed"]:
             result["msg"] = "kubectl %s: %s" % (argv[0], last_lines(err or out) or "exit %d" % rc)
         return result
+
+    def too_early(self, args, err):
+        """Whether an answer is that of an API server that is away or not ready yet."""
+        if FORBIDDEN.search(err):
+            return self.ask(dict(args, stdin=""), READY)[0] != 0
+        return AWAY.search(err) is not None
 
     def ask(self, args, argv):
         if args["context"]:
