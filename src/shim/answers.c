@@ -263,7 +263,8 @@ static void task_exited(struct process *p)
 	event.pid = p->pid;
 	event.exit_status = p->exit_status;
 	event.exited_at = &at;
-	events_publish(p->container->shim->events, "/tasks/exit", &event.base);
+	if (!p->container->abandoned)
+		events_publish(p->container->shim->events, "/tasks/exit", &event.base);
 }
 
 void answer_oom_event(const struct container *c, struct event_receipt *receipt,
@@ -309,7 +310,7 @@ static void task_deleted(struct container *c, bool existed)
 {
 	struct exit_info exit = {c->init.pid, c->init.exit_status, c->init.exited_at};
 
-	if (existed)
+	if (existed && !c->abandoned)
 		publish_delete(c);
 	answer_deleted(&c->deleters, &exit);
 }

@@ -441,7 +441,8 @@ static void finish_delete(struct container *c)
 	shim_reconsider(shim, false);
 }
 
-/* The next Delete may have better luck: the container is back in the table. */
+/* The next Delete may have better luck: the container is back in the table. For one that is
+ * abandoned there will be none: whatever the kernel does not let go of, it is over. */
 static void delete_failed(struct container *c, struct err *err)
 {
 	(void)err_wrapf(err, "deleting container %s", c->id);
@@ -449,6 +450,14 @@ static void delete_failed(struct container *c, struct err *err)
 	ending_cancel(&c->ending);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
+	if (c->abandoned) {
+		c->emptied = c->removed = true;
+		if (c->init.state == PROCESS_STOPPED)
+			delete_step(c);
+		else
+			finish_delete(c);
+		return;
+	}
 	c->deleting = c->emptied = false;
 	waiters_fail(&c->deleters, err);
 }
@@ -543,15 +552,27 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 	return 0;
 }
 
-void container_end(struct container *c, struct ttrpc_call *call)
+static void end(struct container *c)
 {
 	c->deleting = true;
-	(void)waiters_add(&c->deleters, call);
 	if (process_alive(&c->init)) { /* goes on when it is reaped */
 		(void)proc_signal(&c->init.proc, SIGKILL);
 		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
 	}
 	delete_step(c);
+}
+
+void container_end(struct container *c, struct ttrpc_call *call)
+{
+	(void)waiters_add(&c->deleters, call);
+	end(c);
+}
+
+void container_abandon(struct container *c)
+{
+	c->abandoned = true;
+	if (!c->deleting)
+		end(c);
 }
 
 int container_delete_exec(struct process *p, struct ttrpc_call *call, struct err *err)

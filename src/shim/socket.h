@@ -51,7 +51,8 @@ int socket_bind(const char *path);
 
 /*
  * Removes `path` if nobody listens there. For `delete`; silent. A shim that lives is told that
- * container `id` will not come: it may have lost containerd's connection before Create. One that is
+ * container `id` will not come, or is over: it has lost containerd's connection, before Create or
+ * after it. One that is
  * just being killed lets go of its connections before it lets go of this one, so that whoever takes
  * the connection must answer, too; one that does not for a second is left alone.
  */

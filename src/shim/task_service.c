@@ -367,9 +367,16 @@ static void on_keep(struct ttrpc_call *call, const ProtobufCMessage *message, vo
 
 static void on_release(struct ttrpc_call *call, const ProtobufCMessage *message, void *ctx)
 {
-	shim_unreserve(ctx, ((const Task__ConnectRequest *)message)->id);
+	struct shim *shim = ctx;
+	const char *id = ((const Task__ConnectRequest *)message)->id;
+	struct container *c = shim_sandbox(shim, id);
+	struct err err = ERR_INIT;
+
+	shim_unreserve(shim, id);
 	answer_empty(call);
-	shim_reconsider(ctx, true);
+	if (c || shim_container(shim, id, &c, &err) == 0 || (c = shim_leaving_container(shim, id)))
+		container_abandon(c);
+	shim_reconsider(shim, true);
 }
 
 static const struct ttrpc_method shim_methods[] = {

@@ -14,7 +14,7 @@ import bench as benches
 from bench import exec_spec, spec
 from machine import BINARIES, PROGRAMS, is_zombie
 from trees import remove_tree
-from ttrpc import TASK, RpcError, Task
+from ttrpc import NOT_FOUND, TASK, RpcError, Task
 from waiting import until
 
 pytestmark = pytest.mark.submission("a node where this fails keeps workloads that nobody owns; milliseconds each")
@@ -85,16 +85,18 @@ def test_delete_leaves_the_pods_other_containers_alone(bench):
     two = bench.container("/bin/sleep", "612", name="two", annotations=annotations)
     two.create()
     two.call("Start")
+    wait = one.task.begin("Wait", id="one")
     answer, said = delete(bench, "one")
     assert (answer.pid, said) == (pids[0], "")
     until(lambda: all(map(is_zombie, pids)))
     assert two.call("State").status == "RUNNING"
-    # its shim saw it end as any other does
-    assert one.call("Wait").exit_status == 137
-    one.call("Delete")
+    # who waited for it heard of its end, and nobody will ask for it again
+    assert one.task.end("Wait", wait).exit_status == 137
+    until(lambda: one.code("State") == NOT_FOUND)
     two.call("Kill", signal=9)
     two.call("Wait")
     two.end()
+    assert [event.container_id for topic, event in bench.events.all() if topic == "/tasks/delete"] == ["two"]
 
 
 # ---- records of other versions ----
@@ -304,6 +306,27 @@ def test_every_state_survives_a_containerd_that_is_away(bench):
         bench.delete(name)
     assert bench.events.wait("/tasks/exit", id="stopped").exit_status == 23
     assert stopped.end().exit_status == 23
+
+
+@pytest.mark.parametrize("state", ["running", "created", "paused", "stopped", "exec"])
+def test_a_shim_that_containerd_has_lost_goes_with_its_container(bench, state):
+    """containerd has closed the connection, or was refused a new one: it calls `delete` and never Delete or Shutdown."""
+    c = bench.container("/bin/sh", "-c", "[ $0 = stopped ] || exec sleep 620; exit 3", state)
+    pid = c.create()
+    if state != "created":
+        c.call("Start")
+    if state == "paused":
+        c.call("Pause")
+    if state == "stopped":
+        assert c.call("Wait").exit_status == 3
+    if state == "exec":
+        c.call("Exec", exec_id="e", spec=exec_spec("/bin/sleep", "620"))
+        c.call("Start", exec_id="e")
+    c.task.connection.close()
+    answer, said = delete(bench)
+    assert (answer.pid, answer.exit_status, said) == (pid, 3 if state == "stopped" else 137, "")
+    until(c.gone, what="the end of the shim")
+    assert not os.path.exists(c.path)
 
 
 def test_delete_tells_a_living_shim_that_nobody_will_come(bench):
