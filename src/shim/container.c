@@ -324,9 +324,8 @@ int container_create(struct shim *shim, const struct container_request *request,
 		process_fail(&c->init, err);
 	} else if (r < 0) {
 		container_undo(c);
-		r = err_wrapf(err, "creating container %s", request->id);
-		history_refused(c, err);
-		return r;
+		history_refused(c, err); /* before it is told which: a record has the id */
+		return err_wrapf(err, "creating container %s", request->id);
 	}
 	c->creating = true;
 	list_append(&shim->containers, &c->node);

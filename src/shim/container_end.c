@@ -210,9 +210,9 @@ static void create_failed(struct container *c)
 		(void)err_setf(err, ERR_UNKNOWN, EIO,
 			"reaper-runtime init ended with status %u and said nothing",
 			c->init.exit_status);
+	history_refused(c, err); /* before it is told which: a record has the id */
 	(void)err_wrapf(err, "creating container %s", c->id);
 	log_error("%s", err->text);
-	history_refused(c, err);
 	undo_step(c);
 }
 

@@ -75,7 +75,8 @@ def test_a_refusal_has_its_reason(bench):
     until(c.gone)
     r = records(bench)[0]
     assert (r["event"], r["pod"], r["cause"]) == ("refused", "web-0", "not found")
-    assert "/no/such/program" in r["error"] and r["command"] == ["/no/such/program"]
+    # the record has the id in a field of its own: its text begins with what is wrong
+    assert r["error"].startswith("/no/such/program: ") and r["command"] == ["/no/such/program"]
 
 
 def test_settings_that_are_wrong_do_not_hide_a_refusal(bench):
