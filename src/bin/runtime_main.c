@@ -2,6 +2,7 @@
  * everything else is for people. */
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,33 @@ enum {
 	OPT_PID = 32,
 	OPT_JSON = 64,
 	OPT_BORN = 128,
+};
+
+struct option {
+	const char *name;
+	unsigned bit;
+	size_t member; /* of struct options: a const char *, or the bool of a switch */
+	bool takes_value, identifier;
+	const char *usage, *help;
+};
+
+static const struct option known_options[] = {
+	{"--bundle", OPT_BUNDLE, offsetof(struct options, bundle), true, false, "--bundle BUNDLE",
+		"the bundle's directory"},
+	{"--id", OPT_ID, offsetof(struct options, id), true, true, "--id ID",
+		"the container's id; else the name of the bundle's directory"},
+	{"--namespace", OPT_NAMESPACE, offsetof(struct options, ns), true, true, "--namespace NS",
+		"containerd's namespace; else run (of a bundle), or all"},
+	{"--json", OPT_JSON, offsetof(struct options, json), false, false, "--json",
+		"JSON in place of text"},
+	{"--exec", OPT_EXEC, offsetof(struct options, exec_id), true, true, "--exec ID",
+		"the exec that the process is"},
+	{"--stage", OPT_STAGE, offsetof(struct options, stage), true, false, "--stage STAGE",
+		"which of the spec's hooks"},
+	{"--pid", OPT_PID, offsetof(struct options, pid), true, false, "--pid PID",
+		"the process that the hooks are told of"},
+	{INIT_BORN_IN_CGROUP, OPT_BORN, offsetof(struct options, born), false, false,
+		INIT_BORN_IN_CGROUP, "the process is in its cgroup already"},
 };
 
 static int run_init(const struct options *o, char *const *env)
@@ -238,25 +266,51 @@ static const struct command commands[] = {
 	{"state", "state ID [--namespace NS] [--json]",
 		"what one container is in; --json: the OCI state", OPT_ID, OPT_NAMESPACE | OPT_JSON,
 		OPT_ID, run_state},
-	{"plan", "plan --bundle DIR", "says what would be done with a bundle", OPT_BUNDLE,
-		OPT_ID | OPT_NAMESPACE, OPT_BUNDLE, run_plan},
+	{"plan", "plan BUNDLE [--id ID] [--namespace NS]", "says what would be done with a bundle",
+		OPT_BUNDLE, OPT_ID | OPT_NAMESPACE, OPT_BUNDLE, run_plan},
 	{"features", "features", "what this runtime can do, as OCI features JSON", 0, 0, 0,
 		run_features},
-	{"init", "init --bundle DIR --id ID --namespace NS [--exec ID]",
+	{"init",
+		"init --bundle BUNDLE --id ID --namespace NS [--exec ID] [" INIT_BORN_IN_CGROUP "]",
 		"becomes the workload; only for the shim", OPT_BUNDLE | OPT_ID | OPT_NAMESPACE,
 		OPT_EXEC | OPT_BORN, 0, run_init},
-	{"hooks", "hooks --bundle DIR --id ID --namespace NS --stage STAGE",
+	{"hooks", "hooks --bundle BUNDLE --id ID --namespace NS --stage STAGE [--pid PID]",
 		"runs hooks of the spec; only for the shim",
 		OPT_BUNDLE | OPT_ID | OPT_NAMESPACE | OPT_STAGE, OPT_PID, 0, run_hooks},
 	{"--version", "--version", "the version", 0, 0, 0, run_version},
-	{"--help", "--help", "this text", 0, 0, 0, run_help},
+	{"--help", "--help", "this text; behind a command, its own", 0, 0, 0, run_help},
 };
+
+/* The option as this command has it: `state` is given an id where others have --id. */
+static void print_option(const struct command *c, const struct option *o)
+{
+	const char *words = o->usage;
+
+	if (o->bit == c->operand)
+		words = o->bit == OPT_ID ? "ID" : "BUNDLE";
+	(void)printf("  %-17s %s\n", words,
+		o->bit == OPT_ID && c->operand == OPT_ID ? "the container's id" : o->help);
+}
+
+static void print_command_help(const struct command *c)
+{
+	(void)printf("usage: reaper-runtime %s\n\n%s\n", c->usage, c->help);
+	for (size_t i = 0, n = 0; i < ARRAY_LEN(known_options); i++) {
+		if (!((c->required | c->optional) & known_options[i].bit))
+			continue;
+		(void)fputs(n++ ? "" : "\n", stdout);
+		print_option(c, &known_options[i]);
+	}
+}
 
 static int run_help(const struct options *o UNUSED, char *const *env UNUSED)
 {
-	(void)printf("usage: reaper-runtime COMMAND [OPTION]...\n\n");
+	(void)printf("usage: reaper-runtime COMMAND [OPTIONS]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		(void)printf("  %-54s %s\n", commands[i].usage, commands[i].help);
+		(void)printf("  %s\n      %s\n", commands[i].usage, commands[i].help);
+	(void)printf("\nOptions, of the commands that name them:\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(known_options); i++)
+		(void)printf("  %-17s %s\n", known_options[i].usage, known_options[i].help);
 	(void)printf("\n`run` exits with the status of the workload, or 128 and the number of the "
 		     "signal that\n"
 		     "ended it; 126 to 128 when no program could be run. Otherwise 0 is success, 1 "
@@ -272,17 +326,8 @@ static int usage(const char *what, const char *word)
 	return EXIT_USAGE;
 }
 
-struct option {
-	const char *name;
-	const char **value; /* NULL: a switch */
-	unsigned bit;
-	bool identifier;
-	bool *on; /* of a switch */
-};
-
-enum { N_OPTIONS = 8 };
-
-static int take_value(const struct option *option, const char *value, unsigned *seen)
+static int take_value(
+	const struct option *option, const char *value, struct options *o, unsigned *seen)
 {
 	if (str_empty(value))
 		return usage("a value is missing after", option->name);
@@ -290,21 +335,20 @@ static int take_value(const struct option *option, const char *value, unsigned *
 		return usage("given twice:", option->name);
 	if (option->identifier && !str_is_identifier(value))
 		return usage("not an identifier:", value);
-	*option->value = value;
+	*(const char **)((char *)o + option->member) = value;
 	*seen |= option->bit;
 	return 0;
 }
 
-static const struct option *find_option(
-	const struct option *known, const struct command *c, const char *word)
+static const struct option *find_option(const struct command *c, const char *word)
 {
-	for (size_t j = 0; j < N_OPTIONS; j++) {
-		bool fits = c->required & known[j].bit || c->optional & known[j].bit;
+	for (size_t i = 0; i < ARRAY_LEN(known_options); i++) {
+		const struct option *o = &known_options[i];
 
 		/* a word that is no option is the command's operand */
-		if (fits && (str_eq(word, known[j].name) ||
-				    (word[0] != '-' && known[j].bit == c->operand)))
-			return &known[j];
+		if ((c->required | c->optional) & o->bit &&
+			(str_eq(word, o->name) || (word[0] != '-' && o->bit == c->operand)))
+			return o;
 	}
 	return NULL;
 }
@@ -313,39 +357,40 @@ static int parse_options(
 	const struct command *c, int argc, char **argv, struct options *ret_options)
 {
 	struct options o = {0};
-	const struct option known[N_OPTIONS] = {
-		{"--bundle", &o.bundle, OPT_BUNDLE, false, NULL},
-		{"--id", &o.id, OPT_ID, true, NULL},
-		{"--namespace", &o.ns, OPT_NAMESPACE, true, NULL},
-		{"--exec", &o.exec_id, OPT_EXEC, true, NULL},
-		{"--stage", &o.stage, OPT_STAGE, true, NULL},
-		{"--pid", &o.pid, OPT_PID, true, NULL},
-		{"--json", NULL, OPT_JSON, false, &o.json},
-		{INIT_BORN_IN_CGROUP, NULL, OPT_BORN, false, &o.born},
-	};
 	unsigned seen = 0;
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < argc; i++) {
-		const struct option *option = find_option(known, c, argv[i]);
+		const struct option *option = find_option(c, argv[i]);
 
 		if (!option)
 			return usage("unknown argument", argv[i]);
-		if (!option->value)
-			*option->on = true;
+		if (!option->takes_value)
+			*(bool *)((char *)&o + option->member) = true;
 		else if (str_eq(argv[i], option->name))
-			r = take_value(option, ++i < argc ? argv[i] : NULL, &seen);
+			r = take_value(option, ++i < argc ? argv[i] : NULL, &o, &seen);
 		else
-			r = take_value(option, argv[i], &seen);
+			r = take_value(option, argv[i], &o, &seen);
 	}
-	for (size_t j = 0; r == 0 && j < ARRAY_LEN(known); j++) {
-		if (c->required & ~seen & known[j].bit)
-			return usage(known[j].bit == c->operand ? "missing operand of"
-								: "missing option",
-				known[j].bit == c->operand ? c->usage : known[j].name);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(known_options); i++) {
+		const struct option *option = &known_options[i];
+
+		if (c->required & ~seen & option->bit)
+			return usage(
+				option->bit == c->operand ? "missing operand of" : "missing option",
+				option->bit == c->operand ? c->usage : option->name);
 	}
 	*ret_options = o;
 	return r;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
+			return true;
+	}
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -362,6 +407,10 @@ int main(int argc, char **argv)
 
 		if (!str_eq(argv[1], commands[i].name))
 			continue;
+		if (wants_help(argc - 2, argv + 2)) {
+			print_command_help(&commands[i]);
+			return EXIT_SUCCESS;
+		}
 		r = parse_options(&commands[i], argc - 2, argv + 2, &o);
 		return r != 0 ? r : commands[i].run(&o, environ);
 	}

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -355,7 +356,27 @@ def test_help_names_every_command():
     result = runtime("--help")
     assert (result.returncode, result.stderr) == (0, "")
     for command in ("run", "list", "state", "plan", "features", "init"):
-        assert f"\n  {command} " in result.stdout
+        assert f"\n  {command}" in result.stdout
+
+
+@pytest.mark.submission("each command of the runtime explains itself, and its man page has what it says")
+def test_each_command_has_its_own_help():
+    page = (BINARIES / "packaging/man/reaper-runtime.8").read_text().replace("\\-", "-")
+    usages = re.findall(r"^  ([a-z].*)\n      (.*)$", runtime("--help").stdout, re.MULTILINE)
+    assert len(usages) > 6
+    for usage, what in usages:
+        command = usage.split()[0]
+        result = runtime(command, "--help")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == runtime(command, "-h").stdout
+        assert result.stdout.startswith(f"usage: reaper-runtime {usage}\n\n{what}\n")
+        assert f"\n.B {usage}\n{what}\n" in page
+        options = dict(re.findall(r"^  (\S.*?)  +(.*)$", result.stdout, re.MULTILINE))
+        # what the usage line has is explained, and nothing else
+        named = re.sub(r"[\[\]]", "", usage.partition(" ")[2])
+        assert set(options) == set(re.findall(r"--[a-z-]+(?: [A-Z]+)?|^[A-Z]+", named))
+        for words, text in options.items():
+            assert words in ("BUNDLE", "ID") or f"\n.B {words}\n{text}\n" in page
 
 
 def test_features_are_what_the_specification_wants():

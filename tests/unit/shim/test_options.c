@@ -55,6 +55,21 @@ Test(shim_options, answers_v_and_info_alone)
 	cr_assert_eq(o.action, SHIM_INFO);
 }
 
+Test(shim_options, answers_who_asks_for_help_with_or_without_an_action)
+{
+	static const char *const asked[] = {"-h", "-help", "--help"};
+	struct shim_options o;
+
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		cr_assert_eq(PARSE(&o, NULL, asked[i]), 0);
+		cr_assert_eq(o.action, SHIM_HELP);
+		cr_assert_eq(PARSE(&o, NULL, "start", asked[i]), 0);
+		cr_assert_eq(o.action, SHIM_HELP);
+		cr_assert_eq(PARSE(&o, NULL, "-id", "c", "delete", asked[i]), 0);
+		cr_assert_eq(o.action, SHIM_HELP);
+	}
+}
+
 Test(shim_options, refuses_what_is_wrong_in_one_sentence)
 {
 	static const struct {
