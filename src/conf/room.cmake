@@ -1,1 +1,5 @@
 reaper_room(conf DEPS base)
+# a few lines of a site's are read once for each start; and reaperctl has to stay small (ci/check-footprint)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+	target_compile_options(room_conf PRIVATE -Os)
+endif()

@@ -1,1 +1,5 @@
 reaper_room(policy DEPS base oci conf confine)
+# a few lines of a site's are read once for each start; and reaperctl has to stay small (ci/check-footprint)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+	target_compile_options(room_policy PRIVATE -Os)
+endif()
