@@ -120,6 +120,7 @@ int fix_image(struct check_ctx *, bool dry_run, struct err *what);
 enum check_result check_landlock(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_view_fresh(struct check_ctx *, const struct check *, struct err *why);
 enum check_result check_trust(struct check_ctx *, const struct check *, struct err *why);
+enum check_result check_policy(struct check_ctx *ctx, const struct check *c, struct err *why);
 enum check_result check_filter(struct check_ctx *, const struct check *, struct err *why);
 
 /*

@@ -5,6 +5,7 @@
 #include "conf/settings.h"
 #include "confine/landlock.h"
 #include "doctor/check.h"
+#include "policy/policy.h"
 #include "uppers/overlay.h"
 
 /* The first stale file, in words. */
@@ -76,6 +77,28 @@ enum check_result check_filter(struct check_ctx *ctx, const struct check *c, str
 		what = "REAPER_FILTER_MODE=replace: only REAPER_FILTER_PATHS is hidden, the "
 		       "built-in list is not";
 	(void)err_setf(why, ERR_NONE, 0, "%s (docs/SECURITY.md)", what);
+	return CHECK_PASSED;
+}
+
+/* What the API server admits no node can see: what is told is whether this one keeps a door of its
+ * own. One rule that denies is a door, and whom it keeps out is the site's business. */
+enum check_result check_policy(struct check_ctx *ctx, const struct check *c, struct err *why)
+{
+	_cleanup_(policy_done) struct policy policy = POLICY_INIT;
+	_cleanup_free_ char *dir = NULL;
+
+	(void)c;
+	if (str_printf(&dir, "%s" POLICY_DIR, ctx->args->root ? ctx->args->root : "") < 0)
+		return CHECK_SKIPPED;
+	if (policy_load(dir, &policy, why) < 0)
+		return CHECK_FAILED;
+	for (size_t i = 0; i < policy.n; i++) {
+		if (policy.v[i].action == POLICY_DENY)
+			return CHECK_PASSED;
+	}
+	(void)err_setf(why, ERR_NONE, 0,
+		"open: no rule denies anything, so every pod that names the RuntimeClass runs "
+		"here as it asks; only the cluster's admission keeps any away (docs/SECURITY.md)");
 	return CHECK_PASSED;
 }
 

@@ -109,6 +109,24 @@ def test_what_the_settings_leave_open_is_told(root, text, row, why):
     assert re.match(why, checks[row]["why"])
 
 
+@pytest.mark.parametrize(
+    "text, result, why",
+    [
+        (None, "passed", "open: no rule denies anything"),
+        ("[allow]\nnamespace=ops\n[force]\nmounts=private\n", "passed", "open: no rule denies anything"),
+        ("[allow]\nnamespace=ops\n[deny]\n", "passed", None),
+        ("[deny]\nnamspace=ops\n", "failed", r".*/etc/reaper/policy\.d/10-site\.conf:2: "),
+    ],
+)
+def test_whether_the_node_has_a_door_of_its_own_is_told(root, text, result, why):
+    if text:
+        (root / "etc/reaper/policy.d").mkdir()
+        (root / "etc/reaper/policy.d/10-site.conf").write_text(text)
+    status, checks = in_root(root)
+    assert (status, checks["policy"]["result"]) == (CLASSES["install"] if result == "failed" else 0, result)
+    assert re.match(why, checks["policy"]["why"]) if why else "why" not in checks["policy"]
+
+
 def test_an_old_kernels_landlock_is_told():
     def why(*prefix):
         check = doctor(prefix=prefix)[1]["landlock"]
