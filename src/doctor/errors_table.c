@@ -9,6 +9,13 @@
 
 /* code, words with a bar between them, cause, remedy */
 static const struct error_row rows[] = {
+	{.heading = "Command lines"},
+	{"usage",
+		"(see: | --help)|see reaper-runtime --help|option \"|--interval: must be |no row "
+		"for this "
+		"text|goes to standard output|is a terminal: name a file",
+		"The command line has a word that the command does not take, or misses one.",
+		"The named --help has what it takes."},
 	{.heading = "The command of a container"},
 	{"command-not-found", ": not found; searched |: not found on this host",
 		"The program is not on this host: its files count, not those of an image.",
@@ -28,6 +35,9 @@ static const struct error_row rows[] = {
 		"The file is executable, but nothing that this kernel can run.",
 		"Take the program for this architecture; a script needs a first line with #! and "
 		"no DOS line endings."},
+	{"command-missing", "there is no command to run",
+		"The container has no command, and there is no image here that would have one.",
+		"Give it one: command of the pod, args of ctr."},
 	{"working-directory", "working directory ",
 		"The container's working directory cannot be entered in its view.",
 		"Make it on the host, or leave workingDir out."},
@@ -61,7 +71,8 @@ static const struct error_row rows[] = {
 		"policy.",
 		"Correct the named line, then: reaperctl policy check"},
 	{"policy-test",
-		"; or as JSON: kubectl create|no kind, so no pod|only a Pod can be tested|no pod "
+		"; or as JSON: kubectl create|: not tested|no kind, so no pod|only a Pod can be "
+		"tested|no pod "
 		"with "
 		"containers|a pod has a spec",
 		"What reaperctl policy test was given is no pod, or YAML that not every reader "
@@ -113,7 +124,8 @@ static const struct error_row rows[] = {
 		"containerd asks again; if it stays: delete the pod."},
 	{"state",
 		": cannot |a process of the host cannot |: failed precondition|already exists|has "
-		"just ended|the container has ended|process was deleted|process already finished",
+		"just ended|was resumed before it stood still|the container has ended|process was "
+		"deleted|process already finished",
 		"The call does not go with the state that the container is in. containerd and "
 		"kubelet ask again by themselves.",
 		"Nothing, unless it stays: then journalctl -u containerd, and "
@@ -135,6 +147,9 @@ static const struct error_row rows[] = {
 	{"watches", "raise fs.inotify.max_user_instances",
 		"This user's programs watch as many files as they may.",
 		"sysctl fs.inotify.max_user_instances=1024"},
+	{"history-gone", ": its directory is gone",
+		"Somebody has removed the directory of the history that is followed.",
+		"Again: the next record makes it anew."},
 	{"history-off", "REAPER_HISTORY_FILE is none",
 		"The history is written to the journal only.", "journalctl -t reaper"},
 	{.heading = "Streams and calls"},
@@ -182,9 +197,10 @@ static const struct error_row rows[] = {
 		"More of the host matches than can be handled at once.",
 		"Narrow REAPER_FILTER_PATHS, or name directories instead of their files."},
 	{"group",
-		": no such group|the namespace is no host view of ours|a mirror was not opened|: "
+		": no such group| is in use; end its pods first|the namespace is no host view of "
+		"ours|a mirror was not opened|: "
 		"no namespace on it|group key \"",
-		"A group of the overlay is not there, or is not what it was.",
+		"A group of the overlay is not there, is in use, or is not what it was.",
 		"reaperctl overlay list; reaperctl overlay gc removes what is incomplete."},
 	{"share-mounts", "what it mounts stays private",
 		"A note: this kernel cannot show what a container mounts to the others of its "
@@ -230,13 +246,16 @@ static const struct error_row rows[] = {
 		"Name the devices one by one, make the pod privileged, or boot a kernel with "
 		"CONFIG_CGROUP_BPF."},
 	{"namespaces",
-		": this file is no namespace|: would change the node|would be the node's: the pod "
+		"linux.sysctl: |needs a uts namespace|: this file is no namespace|: would change "
+		"the node|would be the node's: the pod "
 		"has the host's network|would change the host|: not the name of a "
 		"sysctl|netns_path: empty",
 		"The pod would change what belongs to the whole node, or names a namespace that is "
 		"none.",
 		"Leave the sysctl or host name out, or give the pod a namespace of its own."},
-	{"capabilities", "capability |ambient capabilities |containerd itself does not have it",
+	{"capabilities",
+		"capability |ambient capabilities | is not in permitted, which |containerd itself "
+		"does not have it",
 		"A capability is unknown, or nobody here could give it.",
 		"Correct the name; a containerd in a container of its own has only what that has."},
 	{"lsm-label", "AppArmor|SELinux| label: longer than ",
@@ -247,9 +266,11 @@ static const struct error_row rows[] = {
 		"size|linux.resources.|more than that",
 		"A limit cannot be set to this value.",
 		"Another value, or leave it out where this host's cgroups do not have it."},
-	{"process-attributes", "rlimit |: unknown|not a list of CPUs below ",
-		"A resource limit, a scheduling class or a list of CPUs is none.",
-		"Correct the name or the list in the pod."},
+	{"process-attributes",
+		"rlimit |: unknown|not a list of CPUs below |is above hard (|process.scheduler",
+		"A resource limit, a scheduling class or a list of CPUs is none, or has a value "
+		"that does not go with the others.",
+		"Correct the name or the value in the pod."},
 	{.heading = "Administration"},
 	{"busy", "has held the lock of ", "Another reaperctl is at work.",
 		"Wait for it; --timeout waits longer."},
@@ -268,10 +289,23 @@ static const struct error_row rows[] = {
 	{"program", "did not end within |: status |no program \"| images ",
 		"A program of the node that was asked did not answer, or is not there.",
 		"Run the named command by hand."},
+	{"package",
+		"is left as it is|comes before the package's program|is merged after that|does not "
+		"serve reaper-v2 yet|the reason stands above|when it is solved|are gone after a "
+		"reboot|still names reaper-v2|removed by force",
+		"What dpkg or rpm did with the package, and what it left to be done by a person.",
+		"The command or the variable of the message; docs/INSTALL.md says what each step "
+		"does."},
 	{.heading = "Files and values"},
+	{"setting-line",
+		"expected KEY=VALUE|opening quote and no closing one|behind the closing quote|a "
+		"quote "
+		"inside the value|too many assignments|the line is too long|is in the line",
+		"A line of reaper.conf or of a rule is not written as KEY=VALUE.",
+		"Correct the named line; docs/CONFIGURATION.md and docs/POLICY.md say how."},
 	{"json",
 		"not JSON: |the text ends in the middle|nested deeper than|a NUL byte is in the "
-		"text|out of memory|too much in it: ",
+		"text|out of memory|too much in it: |lines are no records",
 		"A text is no JSON, or more of it than is read.",
 		"The message has file, line and column; a record that was cut off is one of a full "
 		"disk."},
@@ -280,7 +314,8 @@ static const struct error_row rows[] = {
 		"members, the limit is | bytes, the limit is |: not known here|a NUL character is "
 		"in |: missing|must be a, b or c|must be some of r, w, m|must be numbers, commas "
 		"and ranges|must be a number with KB|must be the name of a cgroup file|not a "
-		"namespace of Linux|given twice|must be absolute|must be c, b, u or p|none of r, "
+		"namespace of Linux|given twice|must be absolute|must be NAME=VALUE|must be "
+		"shared, slave|must be c, b, u or p|none of r, "
 		"w, m|process.rlimits: more than | cgroups| cgroup directories|not a plain "
 		"absolute path|linux.sysctls: more than |: null",
 		"A value in config.json, a pod or a record has another type or range than it may "
@@ -363,6 +398,25 @@ static const struct error_row rows[] = {
 	{"EXDEV", "Invalid cross-device link",
 		"A path leads out of the place that it has to stay in.",
 		"Look for symbolic links and mounts on its way."},
+	{"ENAMETOOLONG", "File name too long", "A path is longer than the kernel takes.",
+		"A shorter name, or a directory nearer to the root."},
+	{"ENOTEMPTY", "Directory not empty", "Something is in a directory that should be empty.",
+		"Look what it is; reaperctl doctor: the rows of the class left"},
+	{"EPIPE", "Broken pipe|Connection reset by peer",
+		"The other side of a stream or socket is gone.",
+		"See why it ended: its log, journalctl -k."},
+	{"ESTALE", "Stale file handle", "The file on a network file system is not there any more.",
+		"Mount it again; restart the pods that hold it."},
+	{"ETXTBSY", "Text file busy", "Somebody has the program open for writing.",
+		"fuser -v on it; install programs by renaming, not by writing over them."},
+	{"EFBIG", "File too large|Value too large for defined data type",
+		"A file, or a number in it, is larger than can be handled.",
+		"Look at what has been written there; ulimit -f"},
+	{"ENXIO", "No such device or address",
+		"Nobody is at the other end of a FIFO, or a device is not there.",
+		"See whether the reader of the stream runs."},
+	{"EADDRINUSE", "Address already in use", "Somebody listens on the socket's path.",
+		"ss -xlp shows who."},
 	{"ETIMEDOUT", "Connection timed out", "Nobody answered in time.",
 		"See whether the one who was asked runs, and what it waits for."},
 	{"ECONNREFUSED", "Connection refused", "Nobody listens on the socket.",

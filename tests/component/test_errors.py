@@ -34,6 +34,16 @@ def test_every_message_has_a_row(rows):
     assert without == []
 
 
+def test_what_the_kernel_says_has_a_row(rows):
+    """Of the errors that the code names itself, and of those that a path, a stream or a full disk gives it."""
+    named = {name for path in (SOURCE / "src").glob("*/*.c") for name in re.findall(r"err_sysf\([^,]*, -?(E[A-Z0-9]+)", path.read_text())}
+    given = {"EACCES", "EBUSY", "EEXIST", "EFBIG", "EINVAL", "EMFILE", "ENFILE", "ENOSPC", "ENOTDIR", "ENOTEMPTY", "ENXIO", "EPERM",
+             "EPIPE", "EROFS", "ESRCH", "ESTALE", "ETXTBSY", "EXDEV", "ELOOP", "EDQUOT", "ECONNRESET", "EADDRINUSE"}  # fmt: skip
+    assert {"ENOMEM", "EIO"} < named
+    without = [name for name in sorted(named | given) if not row_of(rows, [f"/x: {os.strerror(getattr(errno, name))}"])]
+    assert without == []
+
+
 def test_every_row_has_a_message(rows):
     """Words that stand in no message any more are words for nothing."""
     texts = [piece for _, pieces in messages() for piece in pieces]
@@ -59,6 +69,11 @@ def test_every_row_says_what_and_what_next(rows):
     ("upper-room", "upper-room"),
     ('Error: failed to create containerd task: "nginxx": not found; searched /usr/sbin, /usr/bin', "command-not-found"),
     ("/etc/reaper/policy.d/10-site.conf:7: this node's policy denies /bin/sh", "policy-denied"),
+    ("/etc/reaper/reaper.conf:3: expected KEY=VALUE: there is no '='", "setting-line"),
+    ("process.args: missing or empty: there is no command to run", "command-missing"),
+    ("linux.sysctl: kernel.shmmax: needs the pod's own ipc namespace, the spec has the host's", "namespaces"),
+    ("mounts[0].destination: \"etc\": must be absolute", "spec-value"),
+    ("reaper-runtime: unknown argument x; see reaper-runtime --help", "usage"),
     ("writing /run/reaper/groups/node/record.json: No space left on device", "ENOSPC"),
     ("config.json: line 3, column 7: not JSON: a value expected", "json"),
 ])  # fmt: skip

@@ -12,10 +12,27 @@ MAKERS = {
     "UNSUPPORTED": 1,
     "oci_field_errorf": 3,
     "refuse": 3,
+    "fprintf": 1,
+    "fputs": 0,
+    "say": 0,
+    "INVALID": 1,
+    "bad": 2,
+    "fail_pausers": 3,
+    "toml_fail_at": 2,
+    "yaml_refuse": 1,
 }
-# the place of the value stands before these texts
-OF_A_VALUE = ("json_errorf", "REFUSE", "oci_field_errorf")
+# what their functions put around these texts: the place of the value, of the byte, the way round
+AROUND = {
+    "json_errorf": ": ",
+    "REFUSE": ": ",
+    "oci_field_errorf": ": ",
+    "toml_fail_at": ", column \0",
+    "yaml_refuse": "; or as JSON: kubectl create \0",
+}
+# what is printed at once: which argument says that it is an error
+PRINTERS = {"fprintf": 0, "fputs": 1, "say": None}
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(MAKERS) + r")\(")
+NAMES = re.compile(r"(?:reaperctl|reaper-runtime|containerd-shim-reaper-v2|reaper)(?:: [a-z-]+(?: [a-z]+)?)?:? |warning: |: ")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONVERSION = re.compile(r"%[-+#0]*[\d*]*(?:\.[\d*]*)?(?:hh|h|ll|l|z|j)?[diouxXcsp]|%\" PRI\w+ \"")
 
@@ -51,10 +68,14 @@ def messages():
             given = arguments(source, match.end())
             if len(given) <= MAKERS[match[1]]:
                 continue
+            sign = PRINTERS.get(match[1])
+            if sign is not None and given[sign].strip() != "stderr":
+                continue
             # adjacent literals are one text; the two of a choice are not
             whole = "".join if "?" not in given[MAKERS[match[1]]] else "\0".join
-            before = ": " if match[1] in OF_A_VALUE else ""
-            text = CONVERSION.sub("\0", before + whole(LITERAL.findall(given[MAKERS[match[1]]])))
+            text = CONVERSION.sub("\0", AROUND.get(match[1], "") + whole(LITERAL.findall(given[MAKERS[match[1]]])))
             text = text.replace('\\"', '"').replace("%%", "%")
             place = f"{path.relative_to(SOURCE)}:{source[: match.start()].count(chr(10)) + 1}"
-            yield place, [piece for piece in text.split("\0") if re.search(r"\w", piece)]
+            # the program's and the command's name alone say nothing: what follows them is another's text
+            pieces = [piece for piece in text.replace("\\n", "").split("\0") if re.search(r"\w", piece)]
+            yield place, [piece for piece in pieces if match[1] not in PRINTERS or not NAMES.fullmatch(piece)]
