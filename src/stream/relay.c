@@ -22,8 +22,11 @@ enum {
 
 enum move { MOVE_MORE, MOVE_EMPTY, MOVE_FULL, MOVE_END };
 
-/* Writes; what is not taken is kept in `rest`. The reader being gone is no error of the writer: go
- * on and discard. */
+/*
+ * Writes; what is not taken is kept in `rest`. The reader being gone is no error of the writer: go
+ * on and discard. A pipe of our own that takes nothing for another reason has a reader who waits:
+ * he sees its end.
+ */
 static enum move give(struct relay *r, const char *data, size_t len)
 {
 	while (len > 0 && !r->discard) {
@@ -44,6 +47,8 @@ static enum move give(struct relay *r, const char *data, size_t len)
 			r->rest_at = 0;
 			r->rest_len = len;
 			return MOVE_FULL;
+		} else if (errno != EPIPE && !(r->flags & RELAY_KEEP_TO)) {
+			return MOVE_END;
 		} else {
 			r->discard = true;
 		}

@@ -31,7 +31,8 @@ struct ttrpc_conn {
 	struct buf out;
 	size_t out_at; /* sent already */
 
-	bool broken; /* on_closed is posted, or was called */
+	bool refused; /* the socket's last answer was an error that it should not have */
+	bool broken;  /* on_closed is posted, or was called */
 	int error;
 	struct event_post closed;
 
@@ -101,18 +102,31 @@ static void update_mask(struct ttrpc_conn *c)
 		give_up(c, r);
 }
 
+/*
+ * The socket has refused. Without memory now there may be some with the next turn of the loop.
+ * What no manual says of such a socket is tried once more: containerd takes the end of a connection
+ * for the end of the pod.
+ */
+static void refused(struct ttrpc_conn *c)
+{
+	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+		return;
+	if (c->refused || errno == EPIPE || errno == ECONNRESET)
+		give_up(c, -errno);
+	c->refused = true;
+}
+
 /* What of these bytes the socket takes now; a broken socket gives the connection up. */
 static size_t push(struct ttrpc_conn *c, struct iovec *iov, size_t n_iov)
 {
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n_iov};
 	ssize_t n = RETRY_EINTR(sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT));
 
-	if (n >= 0)
-		return (size_t)n;
-	/* no memory for it now: with the next turn of the loop there may be */
-	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
-		give_up(c, -errno);
-	return 0;
+	if (n < 0)
+		refused(c);
+	else
+		c->refused = false;
+	return n < 0 ? 0 : (size_t)n;
 }
 
 static void flush(struct ttrpc_conn *c)
@@ -196,11 +210,13 @@ static void receive(struct ttrpc_conn *c)
 	for (turns = 0; turns < READS_PER_TURN && usable(c) && !throttled(c); turns++) {
 		ssize_t n = RETRY_EINTR(recv(c->fd, c->in, TTRPC_CONN_IN, MSG_DONTWAIT));
 
-		if (n <= 0) {
-			if (n == 0 || errno != EAGAIN)
-				give_up(c, n == 0 ? 0 : -errno);
+		if (n == 0)
+			give_up(c, 0);
+		else if (n < 0)
+			refused(c);
+		if (n <= 0)
 			return;
-		}
+		c->refused = false;
 		c->in_at = 0;
 		c->in_len = (size_t)n;
 		process(c);

@@ -61,14 +61,15 @@ def test_every_call_fails(lives, tmp_path, place, error):
     assert not failures, f"{len(failures)} of {total}: " + "\n".join(failures[:8])
 
 
-@pytest.mark.submission("a word that could not be sent is waited for by somebody: some thirty lives of a fifth of a second")
-def test_a_message_is_not_sent(lives, tmp_path):
+@pytest.mark.submission("a word that could not be sent is waited for by somebody: some sixty lives of a fifth of a second")
+@pytest.mark.parametrize("error, words", [("ENOBUFS", "No buffer space available"), ("EIO", "Input/output error")])
+def test_a_message_is_not_sent(lives, tmp_path, error, words):
     """To a child: it is ended, and its call has an error. To a client: it is sent later."""
     failures, seen = [], 0
     life, wrong = lives(False, "shim", call=["sendmsg"], list=tmp_path / "calls")
     for n in range(1, life.report.calls + 1):
-        life, wrong = lives(False, "shim", call=["sendmsg"], at=n, action="ENOBUFS")
-        told = [line for line in life.errors if "No buffer space available" in line]
+        life, wrong = lives(False, "shim", call=["sendmsg"], at=n, action=error)
+        told = [line for line in life.errors if words in line]
         seen += len(told) > 0
         if wrong:
             failures.append(f"at {n}: {'; '.join(wrong[:4])}")

@@ -281,7 +281,8 @@ class Life:
         if self.sandbox_pid:
             self.must("Kill", "one", signal=15)
             self.saw_exit("one", self.must("Wait", "one"))
-            self.must("Delete", "one")
+            self.saw_exit("one", answer := self.must("Delete", "one"))
+            self.deleted |= {"one"} if answer else set()
         self.call("Shutdown", "one")
         until(lambda: is_zombie(self.shim_pid), what="the end of the shim that was told to go")
 

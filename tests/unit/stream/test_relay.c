@@ -208,6 +208,29 @@ Test(stream_relay, a_reader_that_goes_while_it_is_full_frees_the_writer)
 	cr_assert_eq(put(0, 1 << 16), 1 << 16);
 }
 
+/* Of a process's input: whoever reads there must not wait for what will not come. Of its output:
+ * the client may lose it, the process goes on. */
+Test(stream_relay, a_sink_that_takes_nothing_is_closed_if_it_is_the_relays_own)
+{
+	int broken = open("/dev/null", O_RDONLY | O_CLOEXEC), kept = fd_copy(broken);
+
+	fd_close(&sink[1]);
+	begin(source[0], broken);
+	cr_assert_eq(put(0, 5), 5);
+	turn();
+	cr_assert_eq(ended, 1);
+	cr_assert_eq(fcntl(broken, F_GETFD), -1);
+
+	fd_close(&source[1]);
+	cr_assert_eq(pipe2(source, O_CLOEXEC | O_NONBLOCK), 0);
+	cr_assert_eq(relay_start(&relay, &loop, source[0], kept, RELAY_KEEP_TO, on_end, NULL), 0);
+	cr_assert_eq(put(0, 5), 5);
+	turn();
+	cr_assert_eq(ended, 1);
+	cr_assert(relay_active(&relay));
+	fd_close(&kept);
+}
+
 Test(stream_relay, discards_without_a_sink)
 {
 	fd_close(&sink[1]);
