@@ -193,6 +193,13 @@ static Containerd__Events__TaskCreate *take_rootfs(struct container *c)
 	return packed ? containerd__events__task_create__unpack(NULL, c->rootfs_len, packed) : NULL;
 }
 
+/* What `delete` ends is told by containerd. */
+static void publish(const struct container *c, const char *topic, const ProtobufCMessage *event)
+{
+	if (!c->abandoned)
+		events_publish(c->shim->events, topic, event);
+}
+
 static void task_created(struct container *c)
 {
 	Containerd__Events__TaskCreate *kept = take_rootfs(c);
@@ -212,7 +219,7 @@ static void task_created(struct container *c)
 		event.rootfs = kept->rootfs;
 		event.n_rootfs = kept->n_rootfs;
 	}
-	events_publish(c->shim->events, "/tasks/create", &event.base);
+	publish(c, "/tasks/create", &event.base);
 	containerd__events__task_create__free_unpacked(kept, NULL);
 	response.pid = c->init.pid;
 	waiters_reply(&c->init.starters, &response.base);
@@ -227,13 +234,13 @@ static void task_runs(struct process *p)
 	if (!p->exec_id) {
 		start.container_id = c->id;
 		start.pid = p->pid;
-		events_publish(c->shim->events, "/tasks/start", &start.base);
+		publish(c, "/tasks/start", &start.base);
 		return;
 	}
 	exec.container_id = c->id;
 	exec.exec_id = p->exec_id;
 	exec.pid = p->pid;
-	events_publish(c->shim->events, "/tasks/exec-started", &exec.base);
+	publish(c, "/tasks/exec-started", &exec.base);
 }
 
 static void task_started(struct process *p)
@@ -250,7 +257,7 @@ void answer_exec_added_event(const struct process *p)
 
 	event.container_id = p->container->id;
 	event.exec_id = p->exec_id;
-	events_publish(p->container->shim->events, "/tasks/exec-added", &event.base);
+	publish(p->container, "/tasks/exec-added", &event.base);
 }
 
 static void task_exited(struct process *p)
@@ -263,8 +270,7 @@ static void task_exited(struct process *p)
 	event.pid = p->pid;
 	event.exit_status = p->exit_status;
 	event.exited_at = &at;
-	if (!p->container->abandoned)
-		events_publish(p->container->shim->events, "/tasks/exit", &event.base);
+	publish(p->container, "/tasks/exit", &event.base);
 }
 
 void answer_oom_event(const struct container *c, struct event_receipt *receipt,
@@ -272,7 +278,8 @@ void answer_oom_event(const struct container *c, struct event_receipt *receipt,
 {
 	Containerd__Events__TaskOOM event = CONTAINERD__EVENTS__TASK_OOM__INIT;
 
-	if (c->audience != &task_audience) /* a sandbox of containerd's own has no task */
+	/* a sandbox of containerd's own has no task */
+	if (c->audience != &task_audience || c->abandoned)
 		return;
 	event.container_id = c->id;
 	events_publish_and_tell(c->shim->events, "/tasks/oom", &event.base, receipt, on_told);
@@ -283,7 +290,7 @@ void answer_paused_event(const struct container *c)
 	Containerd__Events__TaskPaused event = CONTAINERD__EVENTS__TASK_PAUSED__INIT;
 
 	event.container_id = c->id;
-	events_publish(c->shim->events, "/tasks/paused", &event.base);
+	publish(c, "/tasks/paused", &event.base);
 }
 
 void answer_resumed_event(const struct container *c)
@@ -291,7 +298,7 @@ void answer_resumed_event(const struct container *c)
 	Containerd__Events__TaskResumed event = CONTAINERD__EVENTS__TASK_RESUMED__INIT;
 
 	event.container_id = c->id;
-	events_publish(c->shim->events, "/tasks/resumed", &event.base);
+	publish(c, "/tasks/resumed", &event.base);
 }
 
 static void publish_delete(const struct container *c)
@@ -303,14 +310,14 @@ static void publish_delete(const struct container *c)
 	event.pid = c->init.pid;
 	event.exit_status = c->init.exit_status;
 	event.exited_at = &at;
-	events_publish(c->shim->events, "/tasks/delete", &event.base);
+	publish(c, "/tasks/delete", &event.base);
 }
 
 static void task_deleted(struct container *c, bool existed)
 {
 	struct exit_info exit = {c->init.pid, c->init.exit_status, c->init.exited_at};
 
-	if (existed && !c->abandoned)
+	if (existed)
 		publish_delete(c);
 	answer_deleted(&c->deleters, &exit);
 }

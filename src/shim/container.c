@@ -307,7 +307,7 @@ int container_create(struct shim *shim, const struct container_request *request,
 	if (request->bundle[0] != '/')
 		return err_setf(err, ERR_INVALID, EINVAL, "bundle %.200s: not an absolute path",
 			request->bundle);
-	if (shim_has_container(shim, request->id)) /* in whatever state, and while it is deleted */
+	if (shim_any_container(shim, request->id)) /* in whatever state, and while it is deleted */
 		return err_setf(
 			err, ERR_EXISTS, EEXIST, "container %s: already exists", request->id);
 	if (list_length(&shim->containers) >= CONTAINERS_MAX)

@@ -42,7 +42,7 @@ struct container {
 	uint64_t exit_grace_ms;
 	bool creating;               /* the Create call is not answered yet */
 	bool deleting;               /* out of the shim's table; Delete is at work */
-	bool abandoned;              /* … and nobody waits for it: container_abandon() */
+	bool abandoned;              /* … and nobody is told of it: container_abandon() */
 	bool emptied;                /* … and its cgroup is empty */
 	bool removed;                /* … and gone */
 	bool poststop;               /* … and its last hooks have run */
@@ -97,11 +97,12 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 void container_end(struct container *c, struct ttrpc_call *call);
 
 /*
- * `delete` has ended it: containerd has lost this shim, tells the end itself, and will not ask for
- * it again (cleanupAfterDeadShim of its core/runtime/v2/shim.go). What is left of it here goes
- * without anybody's call and without an event; what cannot be taken away is logged and left.
+ * For `delete`: containerd has lost this shim, tells the end itself, and will not ask for it again
+ * (cleanupAfterDeadShim of its core/runtime/v2/shim.go). It is ended in whatever state it is,
+ * without an event of ours; `call` is answered when nothing of it is left. What cannot be taken
+ * away is an error and is left to `delete`, and the container is let go of all the same.
  */
-void container_abandon(struct container *c);
+void container_abandon(struct container *c, struct ttrpc_call *call);
 
 /* Delete of an exec: answers `call` when what it wrote is delivered, or its client does not read.
  */

@@ -236,7 +236,7 @@ static void check_alone(struct container *c)
 {
 	struct err err = ERR_INIT;
 
-	if (c->init.state != PROCESS_EXITING || c->ending.active)
+	if (c->init.state != PROCESS_EXITING || c->creating || c->ending.active)
 		return;
 	if (!c->overdue && any_exec_alive(c))
 		return;
@@ -442,7 +442,8 @@ static void finish_delete(struct container *c)
 }
 
 /* The next Delete may have better luck: the container is back in the table. For one that is
- * abandoned there will be none: whatever the kernel does not let go of, it is over. */
+ * abandoned there will be none: whatever the kernel does not let go of, it is over. Whoever calls
+ * does not touch `c` any more. */
 static void delete_failed(struct container *c, struct err *err)
 {
 	(void)err_wrapf(err, "deleting container %s", c->id);
@@ -450,16 +451,15 @@ static void delete_failed(struct container *c, struct err *err)
 	ending_cancel(&c->ending);
 	event_timer_clear(&c->limit);
 	event_timer_clear(&c->again);
-	if (c->abandoned) {
-		c->emptied = c->removed = true;
-		if (c->init.state == PROCESS_STOPPED)
-			delete_step(c);
-		else
-			finish_delete(c);
-		return;
-	}
-	c->deleting = c->emptied = false;
 	waiters_fail(&c->deleters, err);
+	if (!c->abandoned) {
+		c->deleting = c->emptied = false;
+	} else if (c->init.state != PROCESS_STOPPED) {
+		finish_delete(c);
+	} else {
+		c->emptied = c->removed = true;
+		delete_step(c);
+	}
 }
 
 static void on_delete_over(struct event_timer *t)
@@ -500,7 +500,10 @@ static void delete_step(struct container *c)
 	if (!c->deleting || c->init.state != PROCESS_STOPPED || c->ending.active)
 		return;
 	/* cleaning up does not wait for the streams; only the answer does */
-	(void)stdio_finish(&c->init.io);
+	if (c->abandoned)
+		stdio_cut(&c->init.io);
+	else
+		(void)stdio_finish(&c->init.io);
 	if (!c->limit.loop && !c->removed)
 		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
 	if (!c->emptied) {
@@ -552,27 +555,24 @@ int container_delete(struct container *c, struct ttrpc_call *call, struct err *e
 	return 0;
 }
 
-static void end(struct container *c)
+void container_end(struct container *c, struct ttrpc_call *call)
 {
 	c->deleting = true;
+	(void)waiters_add(&c->deleters, call);
 	if (process_alive(&c->init)) { /* goes on when it is reaped */
 		(void)proc_signal(&c->init.proc, SIGKILL);
+		pause_killed(c);
 		event_timer_set_in(&c->shim->loop, &c->limit, DELETE_MS * 1000U, on_delete_over);
 	}
 	delete_step(c);
 }
 
-void container_end(struct container *c, struct ttrpc_call *call)
-{
-	(void)waiters_add(&c->deleters, call);
-	end(c);
-}
-
-void container_abandon(struct container *c)
+void container_abandon(struct container *c, struct ttrpc_call *call)
 {
 	c->abandoned = true;
-	if (!c->deleting)
-		end(c);
+	c->exit_grace_ms = 0; /* `delete` has no time for it */
+	check_alone(c);       /* nor for what containerd was still to be told */
+	container_end(c, call);
 }
 
 int container_delete_exec(struct process *p, struct ttrpc_call *call, struct err *err)

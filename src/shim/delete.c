@@ -134,16 +134,18 @@ static void stop_scope(
 		complain(opts, &err);
 }
 
-/* The socket of a shim that is dead; one that lives answers and keeps it. */
-static void remove_socket(int bundle, const char *id)
+/* Lets the shim end the container if there is one that lives, removes its socket if not. False: one
+ * that lives has no answer. */
+static bool release(int bundle, const char *id)
 {
 	_cleanup_free_ char *address = NULL;
 
-	if (file_read_at(bundle, "address", SOCKET_PATH_MAX + 64, &address, NULL, NULL) < 0)
-		return;
+	if (bundle < 0 ||
+		file_read_at(bundle, "address", SOCKET_PATH_MAX + 64, &address, NULL, NULL) < 0)
+		return true;
 	address[strcspn(address, "\n")] = '\0';
-	if (str_has_prefix(address, "unix:///"))
-		socket_remove_stale(address + strlen("unix://"), id);
+	return !str_has_prefix(address, "unix:///") ||
+	       socket_release(address + strlen("unix://"), id);
 }
 
 /* Before kubelet takes the volumes away. */
@@ -195,10 +197,13 @@ int action_delete(const struct shim_options *opts)
 	_cleanup_close_ int bundle = -EBADF;
 	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
 	struct err err = ERR_INIT;
-	bool unreadable = false, ran;
+	bool unreadable = false, answered, ran;
 	int r;
 
 	bundle = open(bundle_of(opts), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* first: it knows how the container ends, writes it down, and two who end it would do
+	 * things twice */
+	answered = release(bundle, opts->id);
 	if (bundle >= 0) {
 		r = store_record_read(bundle, &record, &err);
 		/* no record: no process was ever released; a damaged one is worth a line, and what
@@ -230,7 +235,7 @@ int action_delete(const struct shim_options *opts)
 		complain(opts, &err);
 	sweep_view(opts, &record);
 	remove_view(opts, &record);
-	if (bundle >= 0)
-		remove_socket(bundle, opts->id);
+	if (answered) /* it may have died since */
+		(void)release(bundle, opts->id);
 	return answer(&record) < 0 ? 1 : 0;
 }

@@ -147,7 +147,7 @@ void oom_check(struct container *c)
 
 bool oom_told(const struct container *c)
 {
-	return !c->oom.doubt && !event_receipt_waits(&c->oom.receipt);
+	return c->abandoned || (!c->oom.doubt && !event_receipt_waits(&c->oom.receipt));
 }
 
 void oom_cancel(struct container *c)

@@ -90,14 +90,13 @@ static int receive_frame(int sock, uint8_t *buf, size_t *ret_len, uint64_t deadl
 	return 1;
 }
 
-bool reserve_release(int sock, const char *id)
+int reserve_release(int sock, const char *id)
 {
 	uint8_t answer[ANSWER_MAX];
 	size_t len = 0;
 
 	tell(sock, SHIM_METHOD_RELEASE, id);
-	return receive_frame(sock, answer, &len, clock_boot_usec() + SERVED_SEC * USEC_PER_SEC) !=
-	       0;
+	return receive_frame(sock, answer, &len, clock_boot_usec() + SERVED_SEC * USEC_PER_SEC);
 }
 
 int reserve_ask(int sock, UNUSED const char *ns, const char *id, struct err *err)

@@ -23,6 +23,9 @@ int reserve_ask(int sock, const char *ns, const char *id, struct err *err);
  * already. */
 void reserve_keep(int sock, const char *id);
 
-/* The container will not come. Whether a shim answers there; also if none has said for a second
- * that it does not, and an older one, which refuses: its place goes when its time is over. */
-bool reserve_release(int sock, const char *id);
+/*
+ * The container will not come, or is over. 1: the shim has answered, nothing of it is left there
+ * (or what is left is in its log, or it is an older one, which refuses: its place goes when its
+ * time is over); 0: no shim answers there; -ETIMEDOUT: none has said anything for a second; -errno.
+ */
+int reserve_release(int sock, const char *id);

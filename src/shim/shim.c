@@ -65,15 +65,17 @@ struct container *shim_leaving_container(struct shim *shim, const char *id)
 	return NULL;
 }
 
-bool shim_has_container(const struct shim *shim, const char *id)
+struct container *shim_any_container(struct shim *shim, const char *id)
 {
 	struct list *pos;
 
 	list_for_each (pos, &shim->containers) {
-		if (str_eq(list_entry(pos, struct container, node)->id, id))
-			return true;
+		struct container *c = list_entry(pos, struct container, node);
+
+		if (str_eq(c->id, id))
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
 static void leave_when_quiet(struct shim *shim)

@@ -64,10 +64,10 @@ int shim_container(
 /* The sandbox with this id that is not being deleted, or NULL. */
 struct container *shim_sandbox(struct shim *shim, const char *id);
 
-/* Whether the id is in use, also by one that is being deleted. */
-bool shim_has_container(const struct shim *shim, const char *id);
+/* Whoever has the id, a task or the sandbox, also one that is being deleted; or NULL. */
+struct container *shim_any_container(struct shim *shim, const char *id);
 
-/* The one that is being deleted, or NULL. */
+/* The task that is being deleted, or NULL. */
 struct container *shim_leaving_container(struct shim *shim, const char *id);
 
 /* `start` keeps a place for a container that will be created. False: too late, the shim is on its

@@ -169,23 +169,27 @@ int socket_claim(const char *path, const char *ns, const char *id, struct socket
 		err, ERR_UNAVAILABLE, EBUSY, "%s: shims come and go there, none answers", path);
 }
 
-void socket_remove_stale(const char *path, const char *id)
+bool socket_release(const char *path, const char *id)
 {
+	int r = 0;
+
 	for (int turn = 0; turn < 2; turn++) {
 		_cleanup_close_ int lock = -EBADF, peer = -EBADF;
 
 		if (access(path, F_OK) < 0)
-			return;
+			return true;
 		lock = lock_dir(path, NULL);
 		if (lock < 0)
-			return;
+			return true;
 		peer = connect_to(path);
 		if (peer == -ECONNREFUSED)
 			(void)unlink(path);
 		if (peer < 0)
-			return;
+			return true;
 		fd_close(&lock);
-		if (reserve_release(peer, id))
-			return;
+		r = reserve_release(peer, id);
+		if (r != 0)
+			break;
 	}
+	return r >= 0;
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include "base/err.h"
 
 #define SHIM_SERVICE        "reaper.shim.v1.Shim"
@@ -51,9 +52,9 @@ int socket_bind(const char *path);
 
 /*
  * Removes `path` if nobody listens there. For `delete`; silent. A shim that lives is told that
- * container `id` will not come, or is over: it has lost containerd's connection, before Create or
- * after it. One that is
- * just being killed lets go of its connections before it lets go of this one, so that whoever takes
- * the connection must answer, too; one that does not for a second is left alone.
+ * container `id` will not come, or is over: containerd has lost the connection, before Create or
+ * after it. It answers when nothing of it is left. One that is just being killed lets go of its
+ * connections before it lets go of this one, so that whoever takes the connection must answer, too;
+ * one that does not for a second is left alone. False: there is one of these.
  */
-void socket_remove_stale(const char *path, const char *id);
+bool socket_release(const char *path, const char *id);

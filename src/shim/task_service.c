@@ -369,13 +369,13 @@ static void on_release(struct ttrpc_call *call, const ProtobufCMessage *message,
 {
 	struct shim *shim = ctx;
 	const char *id = ((const Task__ConnectRequest *)message)->id;
-	struct container *c = shim_sandbox(shim, id);
-	struct err err = ERR_INIT;
+	struct container *c = shim_any_container(shim, id);
 
 	shim_unreserve(shim, id);
-	answer_empty(call);
-	if (c || shim_container(shim, id, &c, &err) == 0 || (c = shim_leaving_container(shim, id)))
-		container_abandon(c);
+	if (c)
+		container_abandon(c, call);
+	else
+		answer_empty(call);
 	shim_reconsider(shim, true);
 }
 

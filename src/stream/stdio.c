@@ -414,6 +414,13 @@ bool stdio_finish(struct stdio *io)
 	return stdio_drained(io);
 }
 
+void stdio_cut(struct stdio *io)
+{
+	(void)stdio_finish(io);
+	event_timer_clear(&io->grace);
+	cut(io);
+}
+
 bool stdio_reaped(struct stdio *io, pid_t pid, uint32_t status)
 {
 	return logger_reaped(&io->logger, pid, status);

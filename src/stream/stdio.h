@@ -113,6 +113,9 @@ void stdio_settle(struct stdio *io);
  */
 bool stdio_finish(struct stdio *io);
 
+/* The same for one whose client is not waited for: its outputs are closed when this returns. */
+void stdio_cut(struct stdio *io);
+
 /* Whether every output is delivered and closed, and no logger runs. */
 bool stdio_drained(const struct stdio *io);
 

@@ -218,6 +218,18 @@ def test_poststop_after_the_death_of_the_shim_runs_once(bench, hooks):
     assert hooks.lines("poststop") == ["ran"]
 
 
+def test_poststop_of_a_lost_shim_runs_once(bench, hooks):
+    """It lives, containerd has lost its connection: both it and `delete` end the container."""
+    hooks.add("poststop", "echo ran >> $D/poststop")
+    c = bench.container(*SLEEP, **hooks.changes())
+    c.create()
+    c.call("Start")
+    c.task.connection.close()
+    bench.delete("one")
+    until(c.gone)
+    assert hooks.lines("poststop") == ["ran"]
+
+
 def test_a_hook_does_not_outlive_the_shim_that_waits_for_it(bench, hooks):
     hooks.add("createRuntime", "echo $$ > $D/pid; exec sleep 600")
     c = bench.container(*SLEEP, **hooks.changes())

@@ -154,6 +154,26 @@ def test_the_end_does_not_wait_for_a_containerd_that_does_not_answer(bench, cont
     c.end()
 
 
+def test_a_lost_shim_does_not_wait_until_the_reason_is_taken(bench):
+    """`delete` has a second for it, and a publisher five."""
+    c = hungry(bench, f"read go; exec {HUNGRY}", stdin=True)
+    bench.events.hold("/tasks/oom")
+    c.go()
+    if c.counts:
+        bench.events.wait("/tasks/oom")
+        until(lambda: not os.path.exists(f"/proc/{c.pid}"), what="the end of the first process")
+    c.task.connection.close()
+    assert bench.delete("one").exit_status == 137
+    again = bench.container("/bin/true")  # the id is free: a container that waits would have it for four more seconds
+    again.create()
+    assert "/tasks/exit" not in topics(bench)
+    bench.events.hold(None)
+    again.call("Start")
+    again.call("Wait")
+    again.end()
+    until(c.gone)
+
+
 # The shim's own epoll forgets the descriptor: epoll knows a file by its number, which is made the same here.
 FORGET = """
 import ctypes, os, select, sys

@@ -305,6 +305,29 @@ def test_delete_alone_ends_the_sandbox(bench, netns):
     assert not os.path.exists(pod.path)
 
 
+@pytest.mark.parametrize("state", ["running", "shutting down"])
+def test_delete_ends_the_sandbox_of_a_lost_shim(bench, netns, state):
+    """It lives, and containerd has lost its connection: the sandbox goes, the containers of its pod are CRI's to end."""
+    pod = Pod(bench)
+    pid = pod.run(netns_path=netns, options=options())
+    annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
+    member = bench.container("/bin/sleep", "600", name="member", annotations=annotations)
+    assert member.path == pod.path
+    member.create()
+    member.call("Start")
+    if state == "shutting down":  # nobody hears the answer
+        pod.sandbox.begin("ShutdownSandbox")
+    pod.connection.close()
+    answer = bench.delete("pod")
+    assert (answer.pid, answer.exit_status) == (pid, 137)
+    assert not os.path.exists(f"/proc/{pid}")
+    assert member.call("State").status == "RUNNING"
+    member.call("Kill", signal=9)
+    assert member.call("Wait").exit_status == 137
+    member.end()
+    assert not os.path.exists(pod.path)
+
+
 # ---- the podsandbox controller's way: the sandbox is a task ----
 
 

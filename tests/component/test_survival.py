@@ -308,23 +308,80 @@ def test_every_state_survives_a_containerd_that_is_away(bench):
     assert stopped.end().exit_status == 23
 
 
-@pytest.mark.parametrize("state", ["running", "created", "paused", "stopped", "exec"])
+def topics(bench, name="one"):
+    """What the shim has told of a container, in order."""
+    return [topic for topic, event in bench.events.all() if event.container_id == name]
+
+
+def ends(bench):
+    """[(id, status)] of the ends in the history."""
+    lines = pathlib.Path(bench.settings["REAPER_HISTORY_FILE"]).read_text().splitlines()
+    return [(r["id"], r["status"]) for r in map(json.loads, lines) if r["event"] == "exit"]
+
+
+BEGUN = ["/tasks/create", "/tasks/start"]
+LOST = {  # state: what the shim has told before it was lost
+    "running": BEGUN, "created": BEGUN[:1], "creating": [], "paused": [*BEGUN, "/tasks/paused"],
+    "stopped": [*BEGUN, "/tasks/exit"], "deleting": [*BEGUN, "/tasks/exit"],
+    "exec": [*BEGUN, "/tasks/exec-added", "/tasks/exec-started"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", LOST)
 def test_a_shim_that_containerd_has_lost_goes_with_its_container(bench, state):
-    """containerd has closed the connection, or was refused a new one: it calls `delete` and never Delete or Shutdown."""
-    c = bench.container("/bin/sh", "-c", "[ $0 = stopped ] || exec sleep 620; exit 3", state)
-    pid = c.create()
-    if state != "created":
+    """containerd has closed the connection, or was refused a new one: it calls `delete`, tells the end by itself, and never
+    calls Delete or Shutdown."""
+    logger = bench.directory / "logger"
+    logger.write_text("#!/bin/sh\nexec sleep 621\n")  # never says that it reads: Create is not answered
+    logger.chmod(0o755)
+    script = "case $0 in stopped) exit 3 ;; deleting) head -c 300000 /dev/zero; exit 3 ;; esac; exec sleep 620"
+    c = bench.container("/bin/sh", "-c", script, state)
+    pid = 0  # of one that containerd was not told about
+    if state == "creating":
+        c.task.begin("Create", id="one", bundle=str(c.bundle), stdout=f"binary://{logger}")
+        until((c.bundle / "reaper.json").exists)
+    elif state == "deleting":
+        pid = c.create(stdout=c.fifo("stdout"))
+    else:
+        pid = c.create()
+    if state not in ("creating", "created"):
         c.call("Start")
     if state == "paused":
         c.call("Pause")
-    if state == "stopped":
+    if state in ("stopped", "deleting"):
         assert c.call("Wait").exit_status == 3
+    if state == "deleting":  # which waits for a client that does not read: more is there than a FIFO holds
+        c.task.begin("Delete", id="one")
+        assert c.code("State") == NOT_FOUND
     if state == "exec":
         c.call("Exec", exec_id="e", spec=exec_spec("/bin/sleep", "620"))
         c.call("Start", exec_id="e")
     c.task.connection.close()
+    answer = bench.delete("one")
+    assert (answer.pid, answer.exit_status) == (pid, 3 if state in ("stopped", "deleting") else 137)
+    assert pid == 0 or not os.path.exists(f"/proc/{pid}"), "something of it is left when `delete` has ended"
+    # the id is free at once, for the same shim or another
+    again = bench.container("/bin/sh", "-c", "exit 4")
+    again.create()
+    again.call("Start")
+    assert again.call("Wait").exit_status == 4
+    again.end()
+    until(c.gone, what="the end of the shim")
+    assert topics(bench) == [*LOST[state], *BEGUN, "/tasks/exit", "/tasks/delete"]
+    started = {"creating": [], "created": [], "stopped": [("one", 3)], "deleting": [("one", 3)]}.get(state, [("one", 137)])
+    assert ends(bench) == [*started, ("one", 4)]
+
+
+def test_a_lost_shim_that_does_not_answer_is_not_waited_for(bench):
+    """A stopped one, or one that the machine has no time for: what is left of the container is ended without it."""
+    c, pids = running(bench)
+    os.kill(c.shim_pid, signal.SIGSTOP)
+    c.task.connection.close()
     answer, said = delete(bench)
-    assert (answer.pid, answer.exit_status, said) == (pid, 3 if state == "stopped" else 137, "")
+    assert (answer.pid, answer.exit_status, said) == (pids[0], 137, "")
+    assert all(map(is_zombie, pids))
+    assert os.path.exists(c.path)
+    os.kill(c.shim_pid, signal.SIGCONT)
     until(c.gone, what="the end of the shim")
     assert not os.path.exists(c.path)
 

@@ -67,7 +67,7 @@ Test(shim_socket, replaces_one_that_nobody_listens_on_and_makes_it_roots_own)
 	cr_assert_geq(second, 0);
 	(void)close(second);
 	second = -EBADF;
-	socket_remove_stale(path, "one");
+	socket_release(path, "one");
 	cr_assert_neq(stat(path, &st), 0);
 	(void)snprintf(path, sizeof(path), "%s/s", dir);
 	cr_assert_eq(rmdir(path), 0);
