@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
         kind=$1
         ;;
     -h | --help)
-        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        script_help
         exit 0
         ;;
     -*) die "unknown argument: $1 (try --help)" ;;

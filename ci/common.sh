@@ -17,6 +17,21 @@ fi
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
+# The first comment of the script that was called; which may have gone to another directory since.
+script_help() {
+    local file=$0
+    [ -e "$file" ] || file=${OLDPWD:-.}/$0
+    awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$file"
+}
+
+# Whoever asks for help and nothing else gets it from every script, and nothing is done.
+case ${1:-} in
+-h | --help)
+    script_help
+    exit 0
+    ;;
+esac
+
 need_root() { [ "$(id -u)" = 0 ] || die "must be run as root"; }
 
 # The checkout this file belongs to.

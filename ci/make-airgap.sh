@@ -32,7 +32,7 @@ while [ $# -gt 0 ]; do
         ;;
     --no-wheels) wheels=0 ;;
     -h | --help)
-        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        script_help
         exit 0
         ;;
     *) die "unknown argument: $1 (try --help)" ;;

@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --packages | --out | --key | --url | --gnupg-home) [ $# -ge 2 ] || die "$1 needs a value" ;;
     -h | --help)
-        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        script_help
         exit 0
         ;;
     *) die "unknown argument: $1 (try --help)" ;;

@@ -26,7 +26,7 @@ document=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help)
-        sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+        script_help
         exit 0
         ;;
     --document)

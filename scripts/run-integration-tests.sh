@@ -28,8 +28,6 @@ all_tiers="unit component containerd merge node kube vm conformance"
 declare -A budget=([set-up]=1800 [unit]=180 [component]=240 [containerd]=720 [merge]=540 [node]=720 [kube]=720 [vm]=480 [conformance]=120)
 total_budget=4200
 
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
-
 tiers=
 set_name=submission
 filter=
@@ -61,7 +59,7 @@ while [ $# -gt 0 ]; do
         ;;
     --list) list=1 ;;
     -h | --help)
-        usage
+        script_help
         exit 0
         ;;
     *) die "unknown argument: $1 (try --help)" ;;

@@ -32,8 +32,6 @@ log=$state/log
 
 # --- the command line ---------------------------------------------------------------------------
 
-usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
-
 yes=0
 delete=0
 rollback=0
@@ -57,7 +55,7 @@ while [ $# -gt 0 ]; do
         break
         ;;
     -h | --help)
-        usage
+        script_help
         exit 0
         ;;
     *) die "unknown argument: $1 (try --help)" ;;

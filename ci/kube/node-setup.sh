@@ -3,6 +3,11 @@
 # import of /images.tar. Called by node-image.sh only.
 
 set -euo pipefail
+# on any other machine it would take that one's services away
+[ -f /images.tar ] && [ "$0" = /node-setup.sh ] || {
+    echo "node-setup.sh: this is for node-image.sh, in the container that it makes" >&2
+    exit 1
+}
 
 # kind: nothing but the units that it needs
 find /lib/systemd/system/sysinit.target.wants/ -name systemd-tmpfiles-setup.service -delete

@@ -113,3 +113,19 @@ def test_the_packages_file_has_every_setting():
     assert len(defaults) > 8
     for name, value in defaults:
         assert re.search(rf'^#{name}="?{re.escape(value)}"?$', file, re.MULTILINE), (name, value)
+
+
+@pytest.mark.submission("a script that is asked what it does says so, and does nothing")
+def test_each_script_explains_itself():
+    # what is run inside of an image that is being made is nothing that people call
+    scripts = [path for pattern in ("scripts/*.sh", "ci/*.sh", "ci/kube/*.sh", "ci/containerd/*.sh")
+               for path in sorted(SOURCE.glob(pattern)) if path.name not in ("common.sh", "node-setup.sh")]  # fmt: skip
+    assert len(scripts) > 20
+    for path in scripts:
+        text = path.read_text()
+        # not called before it is seen that it listens
+        assert re.search(r"^\. .*common\.sh\"?$|--help\)", text, re.MULTILINE), path
+        first = text.split("\n")[1].removeprefix("# ")
+        # from a place where its own name is another
+        result = run([f"./{path.name}", "--help"], cwd=path.parent)
+        assert result.stdout.startswith(f"{first}\n") and not result.stderr, path
