@@ -1,5 +1,8 @@
 """The way back, and the way without a playbook."""
 
+import hashlib
+import re
+
 import pytest
 
 from installed import CONFIG, GREETING, assert_does_not_serve, assert_serves, file_state
@@ -37,9 +40,12 @@ def test_rollback_gives_each_node_its_file_back(cluster):
     originals = {node.name: file_state(node.path(CONFIG)) for node in cluster.nodes.values()}
     cluster.ensure_installed()
     cluster.phase("reaper-example", "Succeeded")
-    cluster.ensure_absent()
+    printed = cluster.ensure_absent()
     for node in cluster.nodes.values():
         assert file_state(node.path(CONFIG)) == originals[node.name]
+        # as sha256sum of somebody's own copy says it
+        sha256 = hashlib.sha256(originals[node.name][0]).hexdigest()
+        assert re.search(rf"\] {node.name}: .*, config.toml is what it was without Reaper: sha256 {sha256}$", printed, re.M), printed
         assert_does_not_serve(node)
         assert node.run("sh", "-c", "ls -d /run/reaper /etc/reaper /usr/bin/reaperctl", check=False).stdout == ""
     cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s", timeout=180)

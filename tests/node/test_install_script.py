@@ -47,9 +47,14 @@ def test_a_dry_run_predicts_and_the_report_tells(stock, tmp_path):
     for arguments in (["--package", package()], ["--package", SOURCE / "dist", "--upgrade"], ["--rollback"], ["--uninstall"]):
         counted = census(node)
         (dry,), said = call(node, tmp_path, *arguments, "--dry-run")
+        restarts = "yes" if dry["restarted"] else "no"
+        assert f", containerd restarts: {restarts}, pods kept: {dry['pods_kept']}, " in said.stdout, arguments
         assert differences(counted, census(node)) == [], arguments
         state = file_state(node.path(CONFIG))
-        (done,), _ = call(node, tmp_path, *arguments)
+        (done,), result = call(node, tmp_path, *arguments)
+        # of the four only this one takes the runtime out: the last one finds none
+        taken_out = arguments == ["--rollback"]
+        assert ("config.toml is what it was without Reaper: sha256 " in result.stdout) == taken_out == bool(done["config_restored"]), arguments
         assert {key: dry[key] for key in WHAT} == {key: done[key] for key in WHAT}, arguments
         assert dry["state"] == done["state"], arguments
         assert (file_state(node.path(CONFIG)) != state) == (done["config_sha256_before"] != done["config_sha256_after"]), arguments

@@ -178,11 +178,14 @@ class Cluster:
         self.kubectl("apply", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml")
 
     def ensure_absent(self):
-        if self.installed:
-            self.kubectl("delete", "--ignore-not-found", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml")
-            self.install("--uninstall")
-            self.installed = False
-            self.wait_for_api()
+        """What the way back printed, if it was gone."""
+        if not self.installed:
+            return ""
+        self.kubectl("delete", "--ignore-not-found", "-f", SOURCE / "kubernetes" / "runtimeclass.yaml")
+        result = self.install("--uninstall")
+        self.installed = False
+        self.wait_for_api()
+        return result.stdout
 
 
 def container(*command, name="main", **fields):

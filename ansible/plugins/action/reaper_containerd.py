@@ -176,6 +176,9 @@ class ActionModule(NodeAction):
         if pods:
             # those that ran before and run still
             result["pods_kept"] = min(int(n) for n in pods.split())
+        if answer.get("strategy") == "restore" and answer.get("result") == "changed":
+            # reaperctl has compared the bytes that it wrote back with the hash that the file had without our block
+            result["config_restored"] = True
         if earlier:
             result["earlier"] = [parse(text) for text in earlier.split("=== earlier\n")[1:]]
         # the lines of the difference, without what reaperctl says behind them

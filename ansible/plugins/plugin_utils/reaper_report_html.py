@@ -180,16 +180,6 @@ def header(report):
     )
 
 
-def config_state(node):
-    """Whether containerd's configuration is as it was; empty where nobody looked."""
-    before, after = node["config_sha256_before"], node["config_sha256_after"]
-    if not before or not after:
-        return ""
-    if before == after:
-        return "config.toml is as before: sha256 %s" % before
-    return "config.toml: sha256 %s before, %s now" % (before, after)
-
-
 def humans(report):
     parts = ['<h2 id="human">Nodes that need a human</h2>']
     bad = [n for n in rollout.in_order(report["nodes"]) if n["state"] in rollout.NEED_HUMAN]
@@ -202,8 +192,8 @@ def humans(report):
             '<div class="card %s"><h3>%s %s</h3><p>%s</p>'
             % (kind, e(node["node"]), state(node, report["dry_run"]), e(said[node["node"]]))
         )
-        if config_state(node):
-            parts.append('<p class="hash">%s</p>' % e(config_state(node)))
+        if rollout.config_state(node):
+            parts.append('<p class="hash">%s</p>' % e(rollout.config_state(node)))
         parts.append("</div>")
     return "\n".join(parts)
 

@@ -5,8 +5,8 @@ is written as JSON, the table for a terminal, and the list of nodes that need a 
 
     report = {format, play, dry_run, subject, package, started, seconds, state, nodes: [...]}
     node   = {node, action, before, after, strategy, restarted, pods_kept, seconds,
-              config_sha256_before, config_sha256_after, state, message, batch, start, end,
-              phases: [[name, start, end, outcome]], diff}
+              config_sha256_before, config_sha256_after, config_restored, state, message, batch,
+              start, end, phases: [[name, start, end, outcome]], diff}
 
 Times are seconds since the roll-out began. State of a node: ok (changed, or would change in a dry
 run), unchanged, rolled_back, failed, unreachable, untouched (the roll-out ended before its turn).
@@ -27,6 +27,7 @@ FACTS = {
     "seconds": None,
     "config_sha256_before": None,
     "config_sha256_after": None,
+    "config_restored": None,
     "state": None,
     "message": "",
 }
@@ -229,18 +230,34 @@ def change(node):
     return after if before == after else "%s -> %s" % (before, after)
 
 
+def config_state(node):
+    """What became of containerd's configuration; empty where nobody looked."""
+    before, after = node["config_sha256_before"], node["config_sha256_after"]
+    if node["config_restored"]:
+        # its bytes were compared with the hash that the file had without our block
+        return "config.toml is what it was without Reaper: %s" % ("sha256 " + after if after else "not there")
+    if not before or not after:
+        return ""
+    if before == after:
+        return "config.toml is as before: sha256 %s" % before
+    return "config.toml: sha256 %s before, %s now" % (before, after)
+
+
 def progress(node, number, count, dry_run=False):
     """One node's line while the roll-out runs."""
     said = [word(node, dry_run)]
     if node["before"] or node["after"]:
         said.append(change(node))
     if node["restarted"] is not None:
-        verb = "would restart" if dry_run else "restarted"
-        said.append("containerd %s" % (verb if node["restarted"] else "keeps running" if dry_run else "kept running"))
+        done = "restarted" if node["restarted"] else "kept running"
+        said.append("containerd restarts: %s" % yes_no(node["restarted"]) if dry_run else "containerd %s" % done)
     if node["pods_kept"] is not None:
-        said.append("%s pods kept" % node["pods_kept"])
+        said.append(("pods kept: %s" if dry_run else "%s pods kept") % node["pods_kept"])
     if node["seconds"] is not None:
         said.append(duration(node["seconds"]))
+    # who takes Reaper off wants to know it of each node
+    if node["action"] in ("rollback", "uninstall") and not dry_run and config_state(node):
+        said.append(config_state(node))
     width = len(str(count))
     return "[%*d/%d] %s: %s" % (width, number, count, node["node"], ", ".join(said))
 
