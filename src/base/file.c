@@ -135,6 +135,8 @@ static int sync_parent(int dirfd, const char *path)
 	_cleanup_free_ char *parent = NULL;
 	_cleanup_close_ int fd = -EBADF;
 
+	if (!slash && dirfd >= 0 && (fsync(dirfd) == 0 || errno == EINVAL))
+		return 0; /* else it is open for nothing but its name */
 	if (slash == path)
 		parent = strdup("/");
 	else

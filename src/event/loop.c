@@ -70,6 +70,7 @@ int event_loop_once(struct event_loop *loop, bool may_wait)
 {
 	int timeout_ms = may_wait && list_empty(&loop->posts) ? -1 : 0, n, ran = 0;
 
+	event_timer_source_arm(loop);
 	n = epoll_wait(loop->epoll_fd, loop->ready, EVENT_BATCH, timeout_ms);
 	if (n < 0 && errno != EINTR)
 		return -errno;

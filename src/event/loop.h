@@ -60,6 +60,7 @@ struct event_loop {
 	struct list posts;
 	struct list timers; /* event/timer.h: ordered, the earliest first */
 	struct event_source timer_source;
+	uint64_t armed_usec; /* what its descriptor is set to; 0: nothing */
 };
 
 /* Makes an empty loop with its epoll and timer descriptors. -errno. */

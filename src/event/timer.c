@@ -16,23 +16,23 @@ static struct event_timer *earliest(struct event_loop *loop)
 	return list_entry(loop->timers.next, struct event_timer, node);
 }
 
-/* Arms the descriptor for the earliest timer, or disarms it. */
-static void rearm(struct event_loop *loop)
+void event_timer_source_arm(struct event_loop *loop)
 {
 	const struct event_timer *t = earliest(loop);
 	struct itimerspec when = {0};
+	uint64_t usec = 0;
 	int r;
 
-	if (t) {
-		/* All zeroes would disarm. */
-		uint64_t usec = t->deadline_usec > 0 ? t->deadline_usec : 1;
-
-		when.it_value.tv_sec = (time_t)(usec / USEC_PER_SEC);
-		when.it_value.tv_nsec = (long)(usec % USEC_PER_SEC) * 1000;
-	}
+	if (t) /* All zeroes would disarm. */
+		usec = t->deadline_usec > 0 ? t->deadline_usec : 1;
+	if (usec == loop->armed_usec)
+		return;
+	when.it_value.tv_sec = (time_t)(usec / USEC_PER_SEC);
+	when.it_value.tv_nsec = (long)(usec % USEC_PER_SEC) * 1000;
 	r = timerfd_settime(loop->timer_source.fd, TFD_TIMER_ABSTIME, &when, NULL);
 	assert(r == 0);
 	(void)r;
+	loop->armed_usec = usec;
 }
 
 static enum event_verb on_timerfd(struct event_source *s, uint32_t events UNUSED)
@@ -44,6 +44,7 @@ static enum event_verb on_timerfd(struct event_source *s, uint32_t events UNUSED
 
 	if (read(s->fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		return EVENT_CONTINUE;
+	loop->armed_usec = 0; /* it has rung, or is about to be set anew */
 	/* First collected, then called: a timer that is set again for "now" has its turn in the
 	 * next iteration and cannot starve the rest of the loop. */
 	list_init(&due);
@@ -57,7 +58,6 @@ static enum event_verb on_timerfd(struct event_source *s, uint32_t events UNUSED
 		t->loop = NULL;
 		t->on_due(t);
 	}
-	rearm(loop);
 	return EVENT_CONTINUE;
 }
 
@@ -93,8 +93,6 @@ void event_timer_set(struct event_loop *loop, struct event_timer *t, uint64_t de
 		if (list_entry(after, struct event_timer, node)->deadline_usec <= deadline_usec)
 			break;
 	list_append(after->next, &t->node);
-	if (earliest(loop) == t)
-		rearm(loop);
 }
 
 void event_timer_set_in(struct event_loop *loop, struct event_timer *t, uint64_t delay_usec,
@@ -108,15 +106,8 @@ void event_timer_set_in(struct event_loop *loop, struct event_timer *t, uint64_t
 
 void event_timer_clear(struct event_timer *t)
 {
-	struct event_loop *loop;
-	bool first;
-
 	if (!t || !t->loop)
 		return;
-	loop = t->loop;
-	first = earliest(loop) == t;
 	list_remove(&t->node);
 	t->loop = NULL;
-	if (first)
-		rearm(loop);
 }

@@ -249,7 +249,6 @@ static void check_alone(struct container *c)
 		return;
 	if (container_record(c, &err) < 0)
 		log_warn("container %s: recording its end: %s, continuing", c->id, err.text);
-	history_over(&c->init);
 	process_stopped(&c->init, true);
 	stdio_settle(&c->init.io);
 	delete_step(c);
@@ -311,7 +310,6 @@ static void init_reaped(struct container *c)
 
 static void exec_over(struct process *p)
 {
-	history_over(p);
 	process_stopped(p, p->started);
 	check_alone(p->container);
 }

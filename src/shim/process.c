@@ -17,6 +17,7 @@
 #include "shim/container.h"
 #include "shim/container_hooks.h"
 #include "shim/answers.h"
+#include "shim/history.h"
 #include "shim/runtime_client.h"
 #include "shim/seccomp_agent.h"
 #include "shim/shim.h"
@@ -358,6 +359,7 @@ void process_stopped(struct process *p, bool publish)
 	process_event(p, LIFE_ALONE);
 	if (publish)
 		p->container->audience->exited(p);
+	history_over(p); /* containerd has heard meanwhile; whoever waits finds it there */
 	/* one that ran is answered when its poststart hooks have */
 	if (!list_empty(&p->starters) && !p->started) {
 		struct err err = p->failure;

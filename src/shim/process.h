@@ -95,8 +95,8 @@ void process_go_on(struct process *p);
  */
 void process_reaped(struct process *p, uint32_t status);
 
-/* EXITING to STOPPED: publishes the exit, answers everyone who waits. `publish`: false for a start
- * that failed. */
+/* EXITING to STOPPED: publishes the exit, puts it into the history, answers everyone who waits.
+ * `publish`: false for a start that failed. */
 void process_stopped(struct process *p, bool publish);
 
 /*
