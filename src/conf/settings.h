@@ -107,7 +107,8 @@ struct settings {
 	char *overlay_name;       /* of the pod's annotation; NULL: none */
 	enum mounts_reach mounts; /* of the pod's annotation */
 	struct setting_size upper_size;
-	char *upper_base; /* absolute path on a disk; NULL: none, a tmpfs */
+	char *upper_base;   /* absolute path on a disk; NULL: a tmpfs */
+	bool upper_no_disk; /* "none": a tmpfs for a pod's own group, too */
 	enum upper_boot upper_boot;
 	uint64_t upper_size_asked; /* of the pod's annotation, in bytes; 0: none */
 	uint64_t upper_inodes;     /* 0: mount/ derives it from the size */

@@ -33,10 +33,11 @@
 		"auto, or 1024 to 1000000000", \
 		"How many files the workloads of one group may write in all.", \
 		SETTING_AT_GROUP) \
-	X(UPPER_BASE, upper_base, "REAPER_UPPER_BASE", "none", \
-		"none, or an absolute path of at least two levels without . and ..", \
-		"Mount point of a local disk that takes the workloads' writes instead of memory; its " \
-		"size is then their limit.", \
+	X(UPPER_BASE, upper_base, "REAPER_UPPER_BASE", "auto", \
+		"auto, none, or an absolute path of at least two levels without . and ..", \
+		"Where the workloads' writes lie. auto: what is a pod's own on the disk, as its " \
+		"containers' writable layers, the rest in memory. none: in memory. Else the mount " \
+		"point of a local disk, whose size is then their limit.", \
 		SETTING_AT_GROUP) \
 	X(UPPER_BOOT, upper_boot, "REAPER_UPPER_BOOT", "reset", \
 		"reset or keep", \

@@ -277,7 +277,7 @@ int value_parse_upper_base(struct settings *s, const char *text, const char **re
 	char *copy = NULL;
 
 	(void)ret_why;
-	if (!str_eq(text, "none")) {
+	if (!str_eq(text, "none") && !str_eq(text, "auto")) {
 		if (!value_is_path(text, 2) || strlen(text) > 200)
 			return -EINVAL;
 		copy = strdup(text);
@@ -286,12 +286,15 @@ int value_parse_upper_base(struct settings *s, const char *text, const char **re
 	}
 	free(s->upper_base);
 	s->upper_base = copy;
+	s->upper_no_disk = str_eq(text, "none");
 	return 0;
 }
 
 int value_format_upper_base(const struct settings *s, struct buf *b)
 {
-	return buf_append_str(b, s->upper_base ? s->upper_base : "none");
+	if (s->upper_base)
+		return buf_append_str(b, s->upper_base);
+	return buf_append_str(b, s->upper_no_disk ? "none" : "auto");
 }
 
 int value_parse_upper_boot(struct settings *s, const char *text, const char **ret_why)

@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "base/str.h"
 #include "oci/annotations.h"
+#include "view/snapshot.h"
 #include "view/sweep.h"
 
 /* What containerd gives a container that asks for nothing (oci/spec.go, defaultUnixCaps). */
@@ -172,6 +173,20 @@ int groups_sweep(
 		return r;
 	spec = groups_mount_spec(layout, &g);
 	return mount_group_sweep(&spec, sources, err);
+}
+
+bool groups_use_snapshot(const struct settings *settings, const struct store_group *group,
+	const char *snapshot, const char *home)
+{
+	return snapshot && home && store_group_is_of_pod(group->key) && !settings->upper_base &&
+	       !settings->upper_no_disk && settings->upper_size_asked == 0 &&
+	       snapshot_can_hold(snapshot, home);
+}
+
+int groups_move_snapshot(
+	const struct store_layout *layout, const char *from, const char *to, struct err *err)
+{
+	return snapshot_move(layout->groups, from, to, err);
 }
 
 struct mount_group_spec groups_mount_spec(

@@ -46,6 +46,18 @@ int groups_swept_volumes(const struct oci_spec *spec, const struct settings *set
 int groups_sweep(
 	const struct store_layout *layout, const char *key, char *const *sources, struct err *err);
 
+/*
+ * Whether the group's writes are to lie in `snapshot`, the container's own (view/snapshot.h): it is
+ * one pod's, the settings leave it to us, no annotation limits it to less than a disk, and the
+ * snapshot can hold it. `home`: the snapshot of the pod's sandbox. NULL for either: no.
+ */
+bool groups_use_snapshot(const struct settings *settings, const struct store_group *group,
+	const char *snapshot, const char *home);
+
+/* snapshot_move for the groups of this layout. */
+int groups_move_snapshot(
+	const struct store_layout *layout, const char *from, const char *to, struct err *err);
+
 /* What mount/ needs to know of it. Everything is borrowed; sizes are left 0. */
 struct mount_group_spec groups_mount_spec(
 	const struct store_layout *layout, const struct store_group *group);

@@ -29,6 +29,7 @@ int load_cgroup(struct loaded *l, const char *bundle, struct err *err)
 	l->view = TAKE_PTR(record.view);
 	l->unit = TAKE_PTR(record.unit);
 	l->slice = TAKE_PTR(record.slice);
+	l->snapshot = TAKE_PTR(record.snapshot);
 	store_record_done(&record);
 	return r;
 }
@@ -110,7 +111,8 @@ void loaded_done(struct loaded *l)
 	free(l->view);
 	free(l->unit);
 	free(l->slice);
-	l->view = l->unit = l->slice = NULL;
+	free(l->snapshot);
+	l->view = l->unit = l->slice = l->snapshot = NULL;
 	cgroup_host_done(&l->cgroup_host);
 	l->is_exec = l->has_identity = false;
 }
@@ -126,6 +128,7 @@ int load_plan_input(
 		.policy = &l->policy,
 		.layout = &l->layout,
 		.group = &l->group,
+		.snapshot = l->snapshot,
 		.cgroup = &l->cgroup,
 		.cgroup_host = &l->cgroup_host,
 		.nodes_dead = nodes_dead,

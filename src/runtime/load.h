@@ -26,6 +26,7 @@ struct loaded {
 	struct identity identity; /* has_identity only */
 	char *view;               /* key of the group that its record names */
 	char *unit, *slice;       /* the scope that it is in, NULL: none */
+	char *snapshot;           /* where its group's writes lie; NULL: elsewhere */
 };
 
 #define LOADED_INIT               \

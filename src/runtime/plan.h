@@ -36,6 +36,7 @@ struct plan_input {
 	const struct settings *settings;
 	const struct store_layout *layout;
 	const struct store_group *group;
+	const char *snapshot;        /* the group's writes go there; NULL: as the settings say */
 	const struct cgroup *cgroup; /* the container's, from its record */
 	const struct cgroup_host *cgroup_host;
 	const struct policy *policy; /* the node's; NULL: none */

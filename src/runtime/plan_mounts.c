@@ -553,6 +553,7 @@ static int plan_upper_size(const struct plan_input *in, struct plan *plan, struc
 	uint64_t most = setting_size_bytes(&in->settings->upper_size, in->memory_bytes);
 
 	plan->group.size_bytes = most;
+	plan->group.snapshot = in->snapshot;
 	plan->group.upper_base = in->settings->upper_base;
 	plan->group.upper_keep = in->settings->upper_boot == UPPER_BOOT_KEEP &&
 				 !store_group_is_of_pod(in->group->key);

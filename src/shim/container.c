@@ -60,6 +60,7 @@ struct container *container_free(struct container *c)
 	free(c->group);
 	free(c->rootfs);
 	free(c->view);
+	free(c->snapshot);
 	(void)strv_free(c->swept);
 	free(c->unit);
 	free(c->slice);
@@ -217,7 +218,7 @@ static int spawn_init(struct container *c, const struct oci_spec *spec, unsigned
 
 /* Which group it belongs to, for its record and for the pod's end. */
 static int choose_view(struct container *c, const struct oci_spec *spec,
-	const struct settings *settings, struct err *err)
+	const struct settings *settings, const char *snapshot, struct err *err)
 {
 	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
 	_cleanup_(store_group_done) struct store_group group = STORE_GROUP_INIT;
@@ -230,6 +231,9 @@ static int choose_view(struct container *c, const struct oci_spec *spec,
 		return r;
 	if (groups_swept_volumes(spec, settings, &group, &c->swept) < 0)
 		return err_sysf(err, ENOMEM, "container");
+	if (groups_use_snapshot(settings, &group, snapshot, c->shim->home) &&
+		str_dup(&c->snapshot, snapshot) < 0)
+		return err_sysf(err, ENOMEM, "container");
 	c->view = TAKE_PTR(group.key);
 	history_begin(c, spec, settings, group.base_dir);
 	if (!store_group_is_of_pod(c->view) || strv_has(c->shim->views, c->view))
@@ -237,8 +241,8 @@ static int choose_view(struct container *c, const struct oci_spec *spec,
 	return strv_append(&c->shim->views, c->view) < 0 ? err_sysf(err, ENOMEM, "container") : 0;
 }
 
-static int load_settings(
-	struct container *c, const struct oci_spec *spec, unsigned *ret_host, struct err *err)
+static int load_settings(struct container *c, const struct oci_spec *spec, const char *snapshot,
+	unsigned *ret_host, struct err *err)
 {
 	_cleanup_(settings_done) struct settings settings = SETTINGS_INIT;
 	int r = settings_load(
@@ -253,8 +257,10 @@ static int load_settings(
 	*ret_host = settings.host_namespaces;
 	c->exit_grace_ms = settings.exit_grace_ms;
 	if (c->type != OCI_TYPE_SANDBOX)
-		return choose_view(c, spec, &settings, err);
+		return choose_view(c, spec, &settings, snapshot, err);
 	history_begin(c, spec, &settings, NULL);
+	if (snapshot && !c->shim->home && str_dup(&c->shim->home, snapshot) < 0)
+		return err_sysf(err, ENOMEM, "container");
 	return 0;
 }
 
@@ -276,7 +282,7 @@ static int begin(struct container *c, const struct container_request *request,
 		return err_sysf(err, ENOMEM, "container");
 	r = container_hooks_init(c, spec, err);
 	if (r == 0)
-		r = load_settings(c, spec, &host_namespaces, err);
+		r = load_settings(c, spec, request->snapshot, &host_namespaces, err);
 	if (r < 0)
 		return r;
 	r = make_cgroup(c, spec, err);

@@ -25,6 +25,7 @@ struct container {
 	char *id, *bundle, *group;
 	char **swept;    /* volumes that are not to stay in that group */
 	char *view;      /* key of the group whose view it gets; NULL: none, a sandbox */
+	char *snapshot;  /* where what its group writes may lie; NULL: not with it */
 	uint8_t *rootfs; /* the mounts that Create named, packed, until its event is out */
 	size_t rootfs_len;
 	enum oci_container_type type;
@@ -61,6 +62,7 @@ struct container {
 /* What Create asked for; strings are borrowed for the call. */
 struct container_request {
 	const char *id, *bundle;
+	const char *snapshot; /* snapshots.h; NULL: none */
 	struct stdio_paths stdio;
 	const struct audience *audience;
 	const struct oci_spec *sandbox; /* NULL: the bundle's config.json says what it is */

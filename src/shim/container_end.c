@@ -17,6 +17,7 @@
 #include "shim/container_hooks.h"
 #include "shim/history.h"
 #include "shim/shim.h"
+#include "shim/snapshots.h"
 #include "shim/waiters.h"
 #include "store/record.h"
 
@@ -79,6 +80,7 @@ int container_record(const struct container *c, struct err *err)
 	record.cgroups = dirs;
 	record.unit = c->unit;
 	record.slice = c->slice;
+	record.snapshot = c->snapshot;
 	record.created = c->created;
 	record.exited = c->init.state == PROCESS_EXITING || c->init.state == PROCESS_STOPPED;
 	record.exit_status = c->init.exit_status;
@@ -134,6 +136,7 @@ static void answer_create_failed(struct container *c)
 {
 	struct shim *shim = c->shim;
 
+	snapshot_leaves(c);
 	waiters_fail(&c->init.starters, &c->init.failure);
 	c->audience->deleted(c, false);
 	(void)container_free(c);
@@ -371,6 +374,7 @@ void container_process_ready(struct container *c, struct process *p)
 		return;
 	}
 	c->creating = false;
+	snapshot_arrived(c);
 	if (c->unit)
 		scope_is_made(c);
 	oom_watch(c);
@@ -434,6 +438,7 @@ static void finish_delete(struct container *c)
 	struct shim *shim = c->shim;
 
 	sweep_view(c);
+	snapshot_leaves(c);
 	c->audience->deleted(c, true);
 	(void)container_free(c);
 	shim_reconsider(shim, false);

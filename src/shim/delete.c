@@ -134,18 +134,18 @@ static void stop_scope(
 		complain(opts, &err);
 }
 
-/* Lets the shim end the container if there is one that lives, removes its socket if not. False: one
- * that lives has no answer. */
-static bool release(int bundle, const char *id)
+/* Lets the shim end the container if there is one that lives, removes its socket if not. */
+static enum socket_release release(int bundle, const char *id)
 {
 	_cleanup_free_ char *address = NULL;
 
 	if (bundle < 0 ||
 		file_read_at(bundle, "address", SOCKET_PATH_MAX + 64, &address, NULL, NULL) < 0)
-		return true;
+		return SOCKET_OF_NOBODY;
 	address[strcspn(address, "\n")] = '\0';
-	return !str_has_prefix(address, "unix:///") ||
-	       socket_release(address + strlen("unix://"), id);
+	if (!str_has_prefix(address, "unix:///"))
+		return SOCKET_OF_NOBODY;
+	return socket_release(address + strlen("unix://"), id);
 }
 
 /* Before kubelet takes the volumes away. */
@@ -159,8 +159,8 @@ static void sweep_view(const struct shim_options *opts, const struct store_recor
 		complain(opts, &err);
 }
 
-/* The group that goes with the pod. One that another container of it still uses is left to that
- * one's delete. */
+/* The group that goes with the pod, which is over: its shim is dead. One that another container of
+ * it still uses is left to that one's delete. */
 static void remove_view(const struct shim_options *opts, const struct store_record *record)
 {
 	_cleanup_(store_layout_done) struct store_layout layout = STORE_LAYOUT_INIT;
@@ -197,13 +197,14 @@ int action_delete(const struct shim_options *opts)
 	_cleanup_close_ int bundle = -EBADF;
 	uint64_t deadline = clock_boot_usec() + BUDGET_USEC;
 	struct err err = ERR_INIT;
-	bool unreadable = false, answered, ran;
+	bool unreadable = false, ran;
+	enum socket_release shim;
 	int r;
 
 	bundle = open(bundle_of(opts), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* first: it knows how the container ends, writes it down, and two who end it would do
 	 * things twice */
-	answered = release(bundle, opts->id);
+	shim = release(bundle, opts->id);
 	if (bundle >= 0) {
 		r = store_record_read(bundle, &record, &err);
 		/* no record: no process was ever released; a damaged one is worth a line, and what
@@ -234,8 +235,11 @@ int action_delete(const struct shim_options *opts)
 		history_after_shim(bundle_of(opts), &record, ran, &err) < 0)
 		complain(opts, &err);
 	sweep_view(opts, &record);
-	remove_view(opts, &record);
-	if (answered) /* it may have died since */
-		(void)release(bundle, opts->id);
+	if (shim != SOCKET_SILENT) /* it may have died since */
+		shim = release(bundle, opts->id);
+	/* else the shim takes it away when the whole pod ends: containerd calls this for each
+	 * container that goes, and the kubelet may be about to start it again */
+	if (shim != SOCKET_OF_A_SHIM)
+		remove_view(opts, &record);
 	return answer(&record) < 0 ? 1 : 0;
 }

@@ -15,6 +15,7 @@
 #include "shim/answers.h"
 #include "shim/container.h"
 #include "shim/shim.h"
+#include "shim/snapshots.h"
 #include "stats/stats.h"
 #include "shim/waiters.h"
 #include "ttrpc/message.h"
@@ -117,6 +118,7 @@ static int create(struct shim *shim, const Sandbox__CreateSandboxRequest *reques
 		.id = request->sandbox_id,
 		.bundle = request->bundle_path,
 		.stdio = {.in = "", .out = "", .err = ""},
+		.snapshot = snapshot_of(request->rootfs, request->n_rootfs),
 		.audience = &sandbox_audience,
 		.sandbox = &spec,
 	};

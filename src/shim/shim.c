@@ -272,6 +272,8 @@ static void tear_down(struct shim *shim)
 	fd_close(&shim->runtime_fd);
 	fd_close(&shim->log_fd);
 	shim->views = strv_free(shim->views);
+	free(shim->home);
+	shim->home = NULL;
 	free(shim->ns);
 	free(shim->socket_path);
 }

@@ -28,6 +28,7 @@ struct shim {
 			 */
 	struct err runtime_error;
 	char **views;              /* keys of groups that go with this pod */
+	char *home;                /* the sandbox's snapshot; NULL: none */
 	struct list containers;    /* those being deleted included */
 	struct container *sandbox; /* made by CreateSandbox: not a task (sandbox_service.h) */
 	struct list sandbox_stops; /* StopSandbox calls that wait for its end */

@@ -169,7 +169,7 @@ int socket_claim(const char *path, const char *ns, const char *id, struct socket
 		err, ERR_UNAVAILABLE, EBUSY, "%s: shims come and go there, none answers", path);
 }
 
-bool socket_release(const char *path, const char *id)
+enum socket_release socket_release(const char *path, const char *id)
 {
 	int r = 0;
 
@@ -177,19 +177,21 @@ bool socket_release(const char *path, const char *id)
 		_cleanup_close_ int lock = -EBADF, peer = -EBADF;
 
 		if (access(path, F_OK) < 0)
-			return true;
+			return SOCKET_OF_NOBODY;
 		lock = lock_dir(path, NULL);
 		if (lock < 0)
-			return true;
+			return SOCKET_OF_NOBODY;
 		peer = connect_to(path);
 		if (peer == -ECONNREFUSED)
 			(void)unlink(path);
 		if (peer < 0)
-			return true;
+			return SOCKET_OF_NOBODY;
 		fd_close(&lock);
 		r = reserve_release(peer, id);
 		if (r != 0)
 			break;
 	}
-	return r >= 0;
+	if (r < 0)
+		return SOCKET_SILENT;
+	return r > 0 ? SOCKET_OF_A_SHIM : SOCKET_OF_NOBODY;
 }

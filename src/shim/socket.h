@@ -55,6 +55,11 @@ int socket_bind(const char *path);
  * container `id` will not come, or is over: containerd has lost the connection, before Create or
  * after it. It answers when nothing of it is left. One that is just being killed lets go of its
  * connections before it lets go of this one, so that whoever takes the connection must answer, too;
- * one that does not for a second is left alone. False: there is one of these.
+ * one that does not for a second is left alone.
  */
-bool socket_release(const char *path, const char *id);
+enum socket_release {
+	SOCKET_OF_NOBODY, /* there is no shim */
+	SOCKET_OF_A_SHIM, /* one that lives, and has nothing of the container any more */
+	SOCKET_SILENT,    /* somebody is there who does not answer */
+};
+enum socket_release socket_release(const char *path, const char *id);

@@ -13,6 +13,7 @@
 #include "shim/reservations.h"
 #include "shim/sandbox_service.h"
 #include "shim/shim.h"
+#include "shim/snapshots.h"
 #include "shim/socket.h"
 #include "shim/waiters.h"
 
@@ -57,6 +58,7 @@ static void on_create(struct ttrpc_call *call, const ProtobufCMessage *message, 
 			.out = request->stdout,
 			.err = request->stderr,
 			.terminal = request->terminal},
+		.snapshot = snapshot_of(request->rootfs, request->n_rootfs),
 		.audience = &task_audience,
 	};
 	struct container *c;

@@ -127,6 +127,7 @@ int store_record_write(int bundle_fd, const struct store_record *record, struct 
 	r |= json_put_strv(o, "cgroups", record->cgroups);
 	r |= json_put_str(o, "unit", record->unit);
 	r |= json_put_str(o, "slice", record->slice);
+	r |= json_put_str(o, "snapshot", record->snapshot);
 	r |= put_time(o, "created", &record->created);
 	r |= put_exit(o, record);
 	if (r < 0 || json_write(o, JSON_PRETTY, &text, &len) < 0)
@@ -298,6 +299,7 @@ int store_record_parse(
 	(void)note(&rd, json_get_bool(&root, "ownPidNamespace", &rec.own_pidns, &rd.now));
 	(void)note(&rd, json_get_str(&root, "unit", &rec.unit, &rd.now));
 	(void)note(&rd, json_get_str(&root, "slice", &rec.slice, &rd.now));
+	(void)note(&rd, json_get_str(&root, "snapshot", &rec.snapshot, &rd.now));
 	get_init(&rd, &root, &rec);
 	get_loggers(&rd, &root, &rec);
 	get_cgroups(&rd, &root, &rec);
@@ -344,5 +346,6 @@ void store_record_done(struct store_record *record)
 	(void)strv_free(record->cgroups);
 	free(record->unit);
 	free(record->slice);
+	free(record->snapshot);
 	*record = (struct store_record)STORE_RECORD_INIT;
 }

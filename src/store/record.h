@@ -43,6 +43,7 @@ struct store_record {
 	char **cgroups;     /* absolute host paths, at most STORE_CGROUPS_MAX, each absolute and
 			       without ".." */
 	char *unit, *slice; /* systemd's scope that holds it; NULL: none */
+	char *snapshot;     /* where its group's writes lie (view/snapshot.h); NULL: elsewhere */
 	struct timespec created; /* 0 = not known */
 	bool exited;
 	uint32_t exit_status;

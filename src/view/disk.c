@@ -15,6 +15,7 @@
 #include "mount/mountinfo.h"
 #include "view/disk_quota.h"
 #include "view/overlay.h"
+#include "view/snapshot.h"
 
 enum {
 	NOTE_MAX = 4096,
@@ -202,7 +203,7 @@ static int open_base(const char *upper_base, int proc_fd, struct err *err)
 }
 
 /* Containers may still be using what is here without a pin: it is put aside, never emptied. */
-static int put_aside(int base, const char *name)
+int disk_store_put_aside(int base, const char *name)
 {
 	char old[48];
 
@@ -216,7 +217,7 @@ static int make_dir(int base, const char *name, const char *now, bool keep)
 	int r = 0;
 
 	if (state == STATE_THIS_BOOT)
-		r = put_aside(base, name);
+		r = disk_store_put_aside(base, name);
 	else if (state == STATE_OTHER_BOOT_KEPT && keep)
 		r = keep_upper(base, name);
 	else
@@ -226,7 +227,7 @@ static int make_dir(int base, const char *name, const char *now, bool keep)
 	return r;
 }
 
-static int note_path(const char *dir, const char *path, struct err *err)
+int disk_store_note(const char *dir, const char *path, struct err *err)
 {
 	_cleanup_free_ char *note = NULL;
 
@@ -243,6 +244,13 @@ static int bind_store(const char *path, const char *base_dir, struct err *err)
 		return 0;
 	(void)umount2(base_dir, MNT_DETACH);
 	return err_sysf(err, errno, "%s", base_dir);
+}
+
+int disk_store_bind(const struct mount_group_spec *spec, const char *path, struct err *err)
+{
+	int r = disk_store_note(spec->dir, path, err);
+
+	return r < 0 ? r : bind_store(path, spec->base_dir, err);
 }
 
 /* What one group may write, where the file system can be told. */
@@ -287,9 +295,16 @@ int disk_store_mount(const struct mount_group_spec *spec, int proc_fd, struct er
 	r = limit(base, spec, err);
 	if (r == 0)
 		r = file_replace_at(base, boot, now, strlen(now), 0600, err);
-	if (r == 0)
-		r = note_path(spec->dir, path, err);
-	return r < 0 ? r : bind_store(path, spec->base_dir, err);
+	return r < 0 ? r : disk_store_bind(spec, path, err);
+}
+
+int disk_store_path(const char *dir, char **ret_path, struct err *err)
+{
+	_cleanup_free_ char *note = NULL;
+
+	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
+		return err_sysf(err, ENOMEM, "%s", dir);
+	return file_read_at(AT_FDCWD, note, NOTE_MAX, ret_path, NULL, err);
 }
 
 int disk_store_drop(const char *dir, bool in_use, struct err *err)
@@ -299,13 +314,13 @@ int disk_store_drop(const char *dir, bool in_use, struct err *err)
 	char *slash;
 	int r;
 
-	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
-		return err_sysf(err, ENOMEM, "%s", dir);
-	r = file_read_at(AT_FDCWD, note, NOTE_MAX, &path, NULL, err);
+	r = disk_store_path(dir, &path, err);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
+	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
+		return err_sysf(err, ENOMEM, "%s", dir);
 	slash = strrchr(path, '/');
 	if (!slash)
 		return err_setf(err, ERR_INVALID, EINVAL, "%s: no path in it", note);
@@ -313,7 +328,8 @@ int disk_store_drop(const char *dir, bool in_use, struct err *err)
 	base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (base < 0)
 		return errno == ENOENT ? 0 : err_sysf(err, errno, "%s", path);
-	r = in_use ? put_aside(base, slash + 1) : remove_tree(base, slash + 1);
+	r = in_use ? disk_store_put_aside(base, slash + 1) : remove_tree(base, slash + 1);
 	(void)unlink(note);
+	snapshot_tidy(path);
 	return r < 0 ? err_sysf(err, -r, "%s/%s", path, slash + 1) : 0;
 }

@@ -26,6 +26,21 @@
 int disk_store_mount(const struct mount_group_spec *spec, int proc_fd, struct err *err);
 
 /*
+ * The rest of it for a directory `path` that is there: binds it onto the group's BASE_DIR and tells
+ * so in DIR/disk.
+ */
+int disk_store_bind(const struct mount_group_spec *spec, const char *path, struct err *err);
+
+/* What DIR/disk tells, in *ret_path (the caller frees). -ENOENT: the group is on no disk. */
+int disk_store_path(const char *dir, char **ret_path, struct err *err);
+
+/* Tells in DIR/disk that the directory is at `path` now. */
+int disk_store_note(const char *dir, const char *path, struct err *err);
+
+/* Puts the directory `name` in `base` aside, which containers may still use. -errno. */
+int disk_store_put_aside(int base, const char *name);
+
+/*
  * After the unmount of BASE_DIR: removes what `dir`/disk names, with everything in it, or, if
  * containers still write there (`in_use`), puts it aside until the next boot. Nothing noted is no
  * error.

@@ -23,6 +23,7 @@
 #include "mount/share.h"
 #include "view/disk.h"
 #include "view/overlay.h"
+#include "view/snapshot.h"
 
 static bool is_fs(int fd, long magic)
 {
@@ -96,7 +97,9 @@ static int make_group(const struct mount_group_spec *spec, int proc_fd, struct e
 	/* a tmpfs without a pin is what an interrupted making left */
 	if (mountinfo_is_point(proc_fd, spec->base_dir))
 		drop_store(spec->base_dir);
-	if (spec->upper_base)
+	if (spec->snapshot)
+		r = snapshot_store_mount(spec, err);
+	else if (spec->upper_base)
 		r = disk_store_mount(spec, proc_fd, err);
 	else
 		r = overlay_store_mount(spec->base_dir, spec->size_bytes, spec->inodes, err);
@@ -346,7 +349,10 @@ int mount_group_inspect(
 		return r;
 	if (!h.info.pinned && !h.info.mounted)
 		return err_setf(err, ERR_NOT_FOUND, ENOENT, "%s: no such group", spec->name);
+	let_go(&h);
 	*ret_info = h.info;
+	if (snapshot_usage(spec, &ret_info->used_bytes, &ret_info->used_inodes))
+		ret_info->size_bytes = ret_info->inodes = 0;
 	return 0;
 }
 

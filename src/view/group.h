@@ -37,8 +37,9 @@ struct mount_group_spec {
 	uint64_t most_bytes;  /* a group that is there and may write more is refused; 0: none is */
 	uint64_t inodes;      /* limit of its files; 0: one for each 16 KiB, at least 16384 */
 	const char
-		*upper_base; /* REAPER_UPPER_BASE, disk.h; NULL: a tmpfs. gc does not look at it */
-	bool upper_keep;     /* what a reboot does to it */
+		*upper_base;  /* REAPER_UPPER_BASE, disk.h; NULL: a tmpfs. gc does not look at it */
+	const char *snapshot; /* snapshot.h; NULL: not in one. gc does not look at it */
+	bool upper_keep;      /* what a reboot does to it */
 	char *const *submounts; /* the site's rules, submounts.h; NULL: none */
 	struct mask_rules mask; /* what of the host does not exist in the view */
 };
@@ -59,7 +60,7 @@ int mount_group_enter(const struct mount_group_spec *spec, int proc_fd, struct e
 struct mount_group_info {
 	bool pinned;                     /* its mount namespace is there */
 	bool mounted;                    /* its tmpfs is there */
-	uint64_t size_bytes, used_bytes; /* of the tmpfs */
+	uint64_t size_bytes, used_bytes; /* of the tmpfs; a size of 0: no limit of its own */
 	uint64_t inodes, used_inodes;
 	unsigned processes; /* in this view, at the moment of asking */
 };

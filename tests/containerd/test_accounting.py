@@ -1,7 +1,4 @@
-"""Who counts what a pod wrote: reaperctl the group's upper layer, containerd the container's snapshot, which is another thing.
-
-Why the one is not made of the other is in OVERLAY_DESIGN, "Accounting"; here is what that rests on.
-"""
+"""Who counts what a pod wrote: reaperctl, and where it is the pod's own, containerd and so the kubelet (OVERLAY_DESIGN, "Accounting")."""
 
 import json
 import time
@@ -46,9 +43,12 @@ def test_a_pods_writes_are_its_groups_and_outlive_the_container(node, scope_of_p
     second = pod.start("/bin/sleep", "600")
     until(lambda: pod.output(first) == "done\n")
     layer = layer_measured_after(pods, first, time.time_ns())
-    assert layer.used_bytes is None or layer.used_bytes.value < WRITTEN
+    assert WRITTEN <= layer.used_bytes.value < 2 * WRITTEN and layer.inodes_used.value > 2
     (group,) = groups(node).values()
     assert group["scope"] == "pod" and WRITTEN <= group["used_bytes"] < 2 * WRITTEN
+    # once: the other one is next to nothing
+    layer = layer_measured_after(pods, second, time.time_ns())
+    assert layer.used_bytes is None or layer.used_bytes.value < WRITTEN
     # a container that goes takes its snapshot with it, and nothing of the pod's
     snapshots = lambda: node.ctr("--namespace", "k8s.io", "snapshots", "ls").stdout
     assert first in snapshots()
@@ -56,3 +56,21 @@ def test_a_pods_writes_are_its_groups_and_outlive_the_container(node, scope_of_p
     pods.cri.remove_container(first)
     assert first not in snapshots() and second in snapshots()
     assert pod.exec(second, "stat", "-c", "%s", "/var/tmp/written")[1] == f"{WRITTEN}\n"
+    assert layer_measured_after(pods, second, time.time_ns()).used_bytes.value >= WRITTEN
+    # while nothing of the pod runs the sandbox has it
+    pods.cri.stop_container(second, 0)
+    pods.cri.remove_container(second)
+    third = pod.start("/bin/sleep", "600")
+    assert pod.exec(third, "stat", "-c", "%s", "/var/tmp/written")[1] == f"{WRITTEN}\n"
+    assert layer_measured_after(pods, third, time.time_ns()).used_bytes.value >= WRITTEN
+
+
+def test_a_limit_of_its_own_is_memory_and_no_layer(node, scope_of_pods, pods):
+    pod = pods.sandbox()
+    sized = pod.start("/bin/sh", "-c", f"head -c {WRITTEN} /dev/zero >/var/tmp/written; echo done; exec sleep 600",
+                      annotations={"reaper.runtime/upper-size": "8M"})  # fmt: skip
+    until(lambda: pod.output(sized) == "done\n")
+    layer = layer_measured_after(pods, sized, time.time_ns())
+    assert layer.used_bytes is None or layer.used_bytes.value < WRITTEN
+    (group,) = groups(node).values()
+    assert WRITTEN <= group["used_bytes"] <= group["size_bytes"] == 8 << 20

@@ -166,8 +166,8 @@ def containers_of(kube, node, name):
 
 
 def test_ephemeral_storage_of_a_pod_of_its_own_scope(kube):
-    """Volumes and logs are counted against the limit, and the pod evicted. What is written over the host is not: it is
-    memory, in the pod's figures as such, and ends at a size of its own."""
+    """Volumes, logs and what is written over the host are counted against the limit, and the pod is evicted. What has a
+    size of its own is memory, in the pod's figures as such, and ends there."""
     node = kube.workers[0]
     limit = {"limits": {"ephemeral-storage": "4Mi"}}
     mounts = [{"name": "w", "mountPath": "/w"}]
@@ -178,6 +178,7 @@ def test_ephemeral_storage_of_a_pod_of_its_own_scope(kube):
         size = int(until(lambda: kube.out("logs", "fills-view"), what="the size of the file").split()[-1])
         assert 4 << 20 < size <= 8 << 20
         kube.make(
+            pod("fills-layer", shell("head -c 8M /dev/zero >/var/tmp/fill; exec sleep infinity", resources=limit), nodeName=node.name),
             pod("fills-volume", shell("head -c 8M /dev/zero >/w/fill; exec sleep infinity", resources=limit, volumeMounts=mounts),
                 volumes=[{"name": "w", "emptyDir": {}}], nodeName=node.name),
             # the log is turned over at 1 MiB, and three are kept
@@ -185,7 +186,7 @@ def test_ephemeral_storage_of_a_pod_of_its_own_scope(kube):
                 nodeName=node.name),
         )  # fmt: skip
         # all pods of a node are judged at once: the one that was there first has been, when the others are evicted
-        for name in ("fills-volume", "fills-log"):
+        for name in ("fills-layer", "fills-volume", "fills-log"):
             kube.phase(name, "Failed", limit=300)
             status = kube.get("pod", name)["status"]
             assert status["reason"] == "Evicted" and "ephemeral" in status["message"], status

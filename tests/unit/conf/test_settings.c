@@ -109,6 +109,7 @@ Test(conf_settings, takes_values_of_every_key_and_writes_them_back)
 			"pid ipc uts net"},
 		{"REAPER_UPPER_BASE=/srv/uppers", SETTING_UPPER_BASE, "/srv/uppers"},
 		{"REAPER_UPPER_BASE=none", SETTING_UPPER_BASE, "none"},
+		{"REAPER_UPPER_BASE=auto", SETTING_UPPER_BASE, "auto"},
 		{"REAPER_UPPER_BOOT=keep", SETTING_UPPER_BOOT, "keep"},
 		{"REAPER_DNS_MODE=host", SETTING_DNS_MODE, "host"},
 		{"REAPER_DNS_MODE=k8s", SETTING_DNS_MODE, "kubernetes"},
@@ -193,8 +194,8 @@ Test(conf_settings, names_key_value_and_what_is_allowed)
 					    "of pid, ipc, uts and net"},
 		{"REAPER_HOST_NAMESPACES=pid user", "REAPER_HOST_NAMESPACES: \"pid user\": must be "
 						    "none, or a list of pid, ipc, uts and net"},
-		{"REAPER_UPPER_BASE=srv", "REAPER_UPPER_BASE: \"srv\": must be none, or an "
-					  "absolute path of at least two "
+		{"REAPER_UPPER_BASE=srv", "REAPER_UPPER_BASE: \"srv\": must be auto, none, or "
+					  "an absolute path of at least two "
 					  "levels without . and .."},
 		{"REAPER_UPPER_BOOT=yes", "REAPER_UPPER_BOOT: \"yes\": must be reset or keep"},
 		{"REAPER_DNS_MODE=pod",
