@@ -162,7 +162,6 @@ static void print_json(const struct report *r)
 {
 	_cleanup_free_ char *next = next_step(r);
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
-	_cleanup_free_ char *text = NULL;
 	int bad = 0;
 
 	bad |= json_put_str(o, "result", outcome_names[reasons[r->reason].outcome]);
@@ -180,11 +179,7 @@ static void print_json(const struct report *r)
 	bad |= json_put_str(o, "hash_before", r->hash_before[0] ? r->hash_before : NULL);
 	bad |= json_put_str(o, "hash_after", r->hash_after[0] ? r->hash_after : NULL);
 	bad |= json_put_strv(o, "notes", r->notes);
-	if (bad == 0)
-		bad = json_write(o, JSON_COMPACT, &text, NULL);
-	if (bad == 0)
-		(void)fputs(text, stdout);
-	else
+	if (bad != 0 || cli_print_json(o) != 0)
 		(void)fputs("{\"result\":\"failed\",\"reason\":\"E_INTERNAL\",\"message\":\"out of "
 			    "memory\"}\n",
 			stdout);

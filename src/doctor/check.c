@@ -300,17 +300,12 @@ static int print_json(const struct check_finding *found, bool failed)
 {
 	_cleanup_(json_object_freep) struct json_object *o = json_new_object();
 	struct json_object *list = json_new_object();
-	_cleanup_free_ char *text = NULL;
 	int bad = json_put_str(o, "result", failed ? "failed" : "passed");
 
 	for (size_t i = 0; i < ARRAY_LEN(checks) && bad == 0; i++)
 		bad = put_finding(list, &checks[i], &found[i]);
 	bad |= json_put_consume(o, "checks", list);
-	if (bad == 0)
-		bad = json_write(o, JSON_COMPACT, &text, NULL);
-	if (bad == 0)
-		(void)fputs(text, stdout);
-	return bad;
+	return bad != 0 || cli_print_json(o) != 0 ? -ENOMEM : 0;
 }
 
 int doctor_command(const struct cli_args *args)
