@@ -97,8 +97,8 @@ enum check_result check_policy(struct check_ctx *ctx, const struct check *c, str
 			return CHECK_PASSED;
 	}
 	(void)err_setf(why, ERR_NONE, 0,
-		"open: no rule denies anything, so every pod that names the RuntimeClass runs "
-		"here as it asks; only the cluster's admission keeps any away (docs/SECURITY.md)");
+		"open: no rule denies anything; who may name the RuntimeClass is left to the "
+		"cluster (docs/SECURITY.md)");
 	return CHECK_PASSED;
 }
 
