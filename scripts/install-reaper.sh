@@ -546,12 +546,14 @@ write_variables() {
 
 # On a terminal only: who has none, has said it with the call.
 confirm() {
-    local question answer
+    local question answer nodes="$count nodes"
+    [ "$count" != 1 ] || nodes="1 node"
     case $play in
-    rollback | uninstall) question="take Reaper off $count nodes, or back to the version before" ;;
+    rollback) question="take $nodes back to the version before, or to before Reaper" ;;
+    uninstall) question="take Reaper off $nodes" ;;
     *)
         [ "$drain" = drain ] || return 0
-        question="drain $count nodes, one after the other"
+        question="drain $nodes, one after the other"
         ;;
     esac
     if [ "$yes$dry_run" != 00 ] || [ ! -t 0 ] || [ ! -t 2 ]; then return 0; fi
