@@ -17,7 +17,7 @@ enum {
 	   the sixteen places of its pipe, however little is in it. */
 	SMALL = 4096,
 	SPLICE_MAX = 1024 * 1024,
-	BULK_PIPE = 256 * 1024,
+	BULK_PIPE = 512 * 1024,
 };
 
 enum move { MOVE_MORE, MOVE_EMPTY, MOVE_FULL, MOVE_END };
@@ -33,6 +33,7 @@ static enum move give(struct relay *r, const char *data, size_t len)
 		ssize_t n = RETRY_EINTR(write(r->to, data, len));
 
 		if (n >= 0) {
+			r->refused = false;
 			data += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
@@ -47,6 +48,8 @@ static enum move give(struct relay *r, const char *data, size_t len)
 			r->rest_at = 0;
 			r->rest_len = len;
 			return MOVE_FULL;
+		} else if (errno != EPIPE && !r->refused) {
+			r->refused = true;
 		} else if (errno != EPIPE && !(r->flags & RELAY_KEEP_TO)) {
 			return MOVE_END;
 		} else {
@@ -89,7 +92,8 @@ static enum move splice_chunk(struct relay *r)
 /*
  * From now on pages are moved. Both pipes grow, once: each time one is full or empty somebody
  * sleeps and is woken, which costs more than what is moved meanwhile. Who may not
- * (pipe-user-pages-soft) goes on with what there is.
+ * (pipe-user-pages-soft) goes on with what there is. More than this is charged to the workload
+ * while its client does not read, and leaves the processor's cache.
  */
 static void begin_bulk(struct relay *r)
 {
@@ -115,6 +119,11 @@ static enum move move_chunk(struct relay *r)
 	n = RETRY_EINTR(read(r->from, chunk, size));
 	if (n < 0 && errno == EAGAIN)
 		return MOVE_EMPTY;
+	if (n < 0 && !r->refused) {
+		r->refused = true;
+		return MOVE_MORE;
+	}
+	r->refused = false;
 	if (r->can_splice && n == SMALL)
 		begin_bulk(r);
 	else

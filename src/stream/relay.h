@@ -21,6 +21,7 @@ struct relay {
 	bool can_splice; /* both are pipes: what comes in bulk is moved, not copied */
 	bool bulk;
 	bool grown;     /* both pipes are larger since the first bulk */
+	bool refused;   /* the last call failed as none should: it is tried once more */
 	bool discard;   /* `to` is broken: go on reading so that the writer never hangs */
 	unsigned flags; /* RELAY_… */
 	void (*on_end)(struct relay *r);

@@ -77,11 +77,13 @@ def test_a_message_is_not_sent(lives, tmp_path, error, words):
     assert seen >= 2  # the gate of the container's first process and that of its exec
 
 
-@pytest.mark.submission("calls that hold up a whole pod where their failure is not expected: a dozen lives")
+@pytest.mark.submission("calls that hold up a whole pod where their failure is not expected: some forty lives")
 @pytest.mark.parametrize("pod, program, call, error", [(True, "shim", "setns", "ENOMEM"), (True, "sandbox", "close_range", "ENOSYS"),
-                                                      (False, "shim", "close_range", "ENOSYS")])  # fmt: skip
+                                                      (False, "shim", "close_range", "ENOSYS"),
+                                                      (False, "shim", "write", "ENOSPC")])  # fmt: skip
 def test_each_of_these_fails(lives, pod, program, call, error):
-    """The way back from the pod's pid namespace; and a kernel, or a seccomp profile, without close_range."""
+    """The way back from the pod's pid namespace; a kernel, or a seccomp profile, without close_range; what goes to and fro
+    on stdin and stdout, and the records."""
     life, wrong = lives(pod, program, call=[call])
     failures = [wrong] if wrong else []
     for n in range(1, life.report.calls + 1):
