@@ -72,6 +72,8 @@ class Life:
         self.deleted = set()  # containers whose Delete was answered
         self.again = False
         self.sandbox_pid = self.shim_pid = 0
+        if pod:
+            bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod"
 
     # ---- the two commands ----
 
@@ -198,9 +200,16 @@ class Life:
         self.files += made
         return paths, *made
 
+    def snapshot(self, name):
+        """What containerd gives a container of an image without layers: the pod's writes lie there."""
+        where = self.bench.directory / "snapshots" / name / "fs"
+        where.mkdir(parents=True)
+        return {"type": "bind", "source": str(where), "options": ["rw", "rbind"]}
+
     def begin(self, name, **stdio):
         """Create and Start; False when one of them was refused, and it is cleaned up."""
-        answer = self.call("Create", name, bundle=str(self.bench.directory / name), **stdio)
+        rootfs = [self.snapshot(name)] if self.pod else []
+        answer = self.call("Create", name, bundle=str(self.bench.directory / name), rootfs=rootfs, **stdio)
         if answer is None:
             self.must("Delete", name)
             return False
@@ -242,6 +251,8 @@ class Life:
         for name in reversed(begun):
             self.delete(name)
             remove_tree(self.bench.directory / name)
+        if (self.bench.directory / "snapshots").exists():
+            remove_tree(self.bench.directory / "snapshots")
         while self.bench.logs:
             os.close(self.bench.logs.pop())
         for each in self.files:
