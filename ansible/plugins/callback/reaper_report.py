@@ -97,7 +97,7 @@ class CallbackModule(CallbackBase):
         every = variables.get("ansible_play_hosts_all") or []
         batch = variables.get("ansible_play_batch") or every
         self.rollout.expect(every)
-        if all(task.action.endswith("group_by") for block in play.tasks for task in block.block):
+        if all(task.action.endswith("group_by") for task in tasks_of(play.tasks)):
             return  # nodes are sorted, and nothing is done to them
         if not any(self.rollout.node(name)["batch"] is not None for name in every):
             self.estimate(play, every)
@@ -193,6 +193,15 @@ class CallbackModule(CallbackBase):
             self.get_option("problems"),
             "".join("%s\t%s\n" % problem for problem in reaper_rollout.problems(report)),
         )
+
+
+def tasks_of(blocks):
+    """Of blocks in blocks, too: a file that is imported is one."""
+    for each in blocks:
+        if hasattr(each, "block"):
+            yield from tasks_of(each.block)
+        else:
+            yield each
 
 
 def node_of(result):
