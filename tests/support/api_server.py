@@ -8,8 +8,11 @@ import json
 import sys
 
 PROGRAM = """#!{python}
-import json, sys
+import fcntl, json, sys
 STATE = {state!r}
+# a batch of nodes asks at the same time
+turn = open(STATE + ".lock", "w")
+fcntl.flock(turn, fcntl.LOCK_EX)
 with open(STATE) as file:
     nodes = json.load(file)
 words = sys.argv[1:]

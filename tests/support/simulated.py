@@ -61,9 +61,9 @@ class Fleet:
         lines += ["[k8s_nodes:vars]", "ansible_connection=tree", "ansible_user=root", "ansible_become=false"]
         self.inventory.write_text("\n".join(lines) + "\n")
 
-    def play(self, name, *arguments, check=True):
-        """One playbook: what it cost, and its report."""
-        report = self.top / f"{name}.json"
+    def play(self, name, *arguments, check=True, report=None):
+        """One playbook: what it cost, and its report, beside which the log is."""
+        report = report or self.top / f"{name}.json"
         environment = {
             **os.environ, "ANSIBLE_CONNECTION_PLUGINS": str(SOURCE / "tests/support/connection"),
             "ANSIBLE_CONFIG": str(SOURCE / "ansible/ansible.cfg"), "ANSIBLE_FORKS": "20", "ANSIBLE_DISPLAY_OK_HOSTS": "False",
@@ -72,7 +72,7 @@ class Fleet:
         command = [f"{os.path.dirname(sys.executable)}/ansible-playbook", "-i", self.inventory, "-e", f"reaper_package={package()}",
                    SOURCE / f"ansible/{name}-reaper.yml", *arguments]  # fmt: skip
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        log = self.top / f"{name}.log"
+        log = report.with_suffix(".log")
         with open(log, "w") as file:
             process = subprocess.Popen(list(map(str, command)), stdout=file, stderr=subprocess.STDOUT, env=environment, cwd="/")
             _, status, own = os.wait4(process.pid, 0)

@@ -74,7 +74,7 @@ command -v reaperctl >/dev/null || { echo "this node has no reaperctl" >&2; retu
 shift
 job_begin containerd || return
 for left in "$dir"/containerd-*.status; do
-    [ -e "$left" ] || continue
+    [ -e "$left" ] && job_left "$left" || continue
     echo "=== earlier"
     cat "${left%.status}.answer"
     rm -f "${left%.status}".*

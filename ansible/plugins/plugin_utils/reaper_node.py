@@ -50,38 +50,55 @@ pods() {
 """
 
 # What changes a node is one process there that does not hang on the connection: it goes on to its
-# end when that is lost, and a node does one at a time.
+# end when that is lost, and a node does one at a time, whoever else rolls out.
 #   job_begin KIND   waits for its turn; leaves $dir, where jobs are, and $job, this one's files
+#   job_left NAME    whether a job's file is of one whose caller is gone
 #   job_run COMMAND… leaves $job.answer and $job.error, and returns the command's exit status
 JOBS = r"""
 job_begin() {
     dir=/run/reaper-job
-    mkdir -p "$dir" && chmod 0700 "$dir" || return
-    flock -w 900 "$dir/lock" true || { echo "another run has been at work on this node for 15 minutes" >&2; return 6; }
     job=$dir/$1-$$
+    # of its own, and never removed: who waits for a lock that somebody removes ends up beside the next one
+    lock=/run/lock/reaper-job
+    [ -d /run/lock ] || lock=$dir.lock
+    flock -w 900 "$lock" true || { job_busy; return 6; }
+    # the directory goes with the last of them, which may be at this moment
+    try=0
+    until mkdir -p -m 0700 "$dir" && touch "$job.begun" 2>/dev/null; do
+        try=$((try + 1))
+        [ "$try" -lt 10 ] || { echo "no place for $job" >&2; return 1; }
+    done
     # of a package nobody has to know: the node itself shows what became of it
-    rm -f "$dir"/package-*
+    for left in "$dir"/package-* "$dir"/*.begun "$dir"/*.waits; do
+        if [ -e "$left" ] && job_left "$left"; then rm -f "$left"; fi
+    done
+}
+job_busy() { echo "another run has been at work on this node for 15 minutes" >&2; }
+job_left() {
+    caller=${1##*-}
+    [ ! -d "/proc/${caller%%.*}" ]
 }
 job_run() {
     # nothing of it is in the session of whoever logged in
     work='job=$1; shift; "$@" >"$job.answer" 2>"$job.error"; echo $? >"$job.new"; mv -f "$job.new" "$job.status"'
+    turn='lock=$1 work=$2; shift 2; touch "$1.waits"; exec flock -w 900 "$lock" sh -c "$work" sh "$@"'
     if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
         systemd-run --quiet --wait --collect "--unit=reaper-change-$$" "--setenv=PATH=$PATH" --setenv=LC_ALL=C \
-            flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" >/dev/null 2>&1
+            sh -c "$turn" sh "$lock" "$work" "$job" "$@" >/dev/null 2>&1
     fi
-    if [ ! -e "$job.status" ]; then
-        setsid flock -w 900 "$dir/lock" sh -c "$work" sh "$job" "$@" &
+    # systemd did not take it
+    if [ ! -e "$job.waits" ]; then
+        setsid sh -c "$turn" sh "$lock" "$work" "$job" "$@" &
         wait "$!"
     fi
     if [ ! -e "$job.status" ]; then
-        echo "$1 ended without an answer" >&2
+        if flock -n "$lock" true; then echo "$1 ended without an answer" >&2; else job_busy; fi
         return 5
     fi
     return "$(cat "$job.status")"
 }
 job_end() {
-    # whoever waits for the lock has it open
-    rm -f "$job".* "$dir/lock"
+    rm -f "$job".*
     rmdir "$dir" 2>/dev/null
 }
 """
@@ -91,7 +108,7 @@ RUN_AS_JOB = (
     JOBS
     + r"""
 job_begin package || return
-printf '%s\n' "$1" >"$job.script" || return
+printf '%s\n' "$1" >"$job.script" || { job_end; return 1; }
 shift
 job_run sh "$job.script" "$@"
 rc=$?
