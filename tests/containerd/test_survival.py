@@ -10,11 +10,11 @@ import pytest
 from pods import Pods
 from waiting import until
 
-# numbers its lines without end, and says at TERM how far it came
+# numbers its lines without end, and says at TERM how far it came: a trap comes between two commands
 COUNT = """
 trap 'echo end $i; exit 33' TERM
 i=0
-while :; do echo $i; i=$((i+1)); [ $((i % 500)) -ne 0 ] || sleep 0.05; done
+while :; do echo $((i = i + 1)); [ $((i % 500)) -ne 0 ] || sleep 0.05; done
 """
 
 
@@ -37,7 +37,7 @@ def count_through(machine, rounds):
     *lines, last = machine.path(log).read_text().splitlines()
     machine.path(log).unlink()
     assert last == f"end {len(lines)}"
-    for line, wanted in zip(lines, itertools.count()):
+    for line, wanted in zip(lines, itertools.count(1)):
         assert line == str(wanted)
 
 
