@@ -29,6 +29,8 @@ SETTINGS = "/etc/reaper/reaper.conf"
 TAINT = "reaper.test/not-tested"
 # of busybox, beside images.APPLETS; not sysctl, which the node has, though not where busybox has it
 APPLETS = ["hexdump"]
+# what the tests call of the images beside that: of busybox where busybox has it, and a program that it has not
+IN_IMAGES = {"bin/sysctl": ("link", "busybox"), "bin/curl": b"#!/bin/sh\nexec wget -q -O - \"$@\"\n"}
 # by the last part of the image's name: what its configuration says
 CONFIGS = {
     "agnhost": {"Entrypoint": ["/agnhost"], "Cmd": ["pause"]},
@@ -84,7 +86,7 @@ def archive(directory, empty):
     """An OCI archive of all of them, as `ctr images import` takes it."""
     made = images.Images()
     links = {f"bin/{applet}": ("link", "busybox") for applet in APPLETS}
-    layers = [] if empty else [images.busybox_layer(made), made.layer({**files(directory), **links})]
+    layers = [] if empty else [images.busybox_layer(made), made.layer({**files(directory), **links, **IN_IMAGES})]
     for name in names(directory):
         made.image(name, layers, **CONFIGS[kind(name)])
     index = {"schemaVersion": 2, "manifests": []}
