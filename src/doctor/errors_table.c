@@ -17,12 +17,14 @@ static const struct error_row rows[] = {
 		"The command line has a word that the command does not take, or misses one.",
 		"The named --help has what it takes."},
 	{.heading = "The command of a container"},
-	{"command-not-found", ": not found; searched |: not found on this host",
+	{"command-not-found",
+		": not found; searched |: not found on this host|: not found, or its interpreter",
 		"The program is not on this host: its files count, not those of an image.",
 		"Install it on the node, or give its absolute path; the message lists the "
 		"directories of PATH that were searched."},
 	{"command-permission",
-		": permission denied: user |: permission denied for user |: is not executable for "
+		": permission denied (not executable|: not permitted (set-user-id|: permission "
+		"denied: user |: permission denied for user |: is not executable for "
 		"user ",
 		"The pod's user may not run this file, or not enter a directory on the way to it.",
 		"chmod or chown on the host, or another runAsUser."},
@@ -38,6 +40,13 @@ static const struct error_row rows[] = {
 	{"command-missing", "there is no command to run",
 		"The container has no command, and there is no image here that would have one.",
 		"Give it one: command of the pod, args of ctr."},
+	{"command-too-large", "arguments and environment are too large",
+		"The kernel takes no more: 128 KiB in one word, a quarter of the stack's limit in "
+		"all.",
+		"Put the long value into a file: a ConfigMap, a Secret."},
+	{"command-busy", "is open for writing by somebody",
+		"The program is being written just now.",
+		"fuser -v on it; install programs by renaming, not by writing over them."},
 	{"working-directory", "working directory ",
 		"The container's working directory cannot be entered in its view.",
 		"Make it on the host, or leave workingDir out."},
@@ -101,7 +110,8 @@ static const struct error_row rows[] = {
 		"reaperctl doctor: row controllers says what is lost, and how to boot with it."},
 	{"frozen", "its cgroup is frozen", "The container is paused.",
 		"Resume it first (ctr tasks resume, crictl)."},
-	{"hooks", "hooks|hook|: nobody waits for it any more|: did not end within ",
+	{"hooks",
+		"hooks|hook|killed by signal|: nobody waits for it any more|: did not end within ",
 		"A hook of the container did not do its work; one that has to is an error of the "
 		"start.",
 		"Run the named hook by hand; docs/HOOKS.md says which run."},
@@ -274,7 +284,8 @@ static const struct error_row rows[] = {
 	{.heading = "Administration"},
 	{"busy", "has held the lock of ", "Another reaperctl is at work.",
 		"Wait for it; --timeout waits longer."},
-	{"changed-meanwhile", "was changed by somebody else|read again, ",
+	{"changed-meanwhile",
+		"was changed by somebody else|read again, |is gone|has come into being",
 		"A file was edited while reaperctl was at work with it.",
 		"See who: a package, Ansible, Chef; then again."},
 	{"backup", "has other bytes than it should|old bytes could not be written back",
@@ -334,7 +345,8 @@ static const struct error_row rows[] = {
 		"says nothing|would take its whole CRI section from it| says no version| imports "
 		"no directory| is no regular file|is there and somebody else's|--strategy block "
 		"was given|the marker of the reaper block cannot be read|there are two reaper "
-		"blocks|the reaper block has no |the runtime would have no effect|does not exist|, "
+		"blocks|the reaper block has no |the runtime would have no effect| would be |does "
+		"not exist|, "
 		"column ",
 		"A configuration file cannot be read as containerd reads it, or not be added to.",
 		"Correct the named line, then: reaperctl containerd plan; docs/CONFIG-MERGE.md"},

@@ -33,6 +33,8 @@ AROUND = {
 PRINTERS = {"fprintf": 0, "fputs": 1, "say": None}
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(MAKERS) + r")\(")
 NAMES = re.compile(r"(?:reaperctl|reaper-runtime|containerd-shim-reaper-v2|reaper)(?:: [a-z-]+(?: [a-z]+)?)?:? |warning: |: ")
+# a row of a table of what an errno means
+OF_AN_ERRNO = re.compile(r'\{E[A-Z0-9]+, "((?:[^"\\]|\\.)+)"\}')
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONVERSION = re.compile(r"%[-+#0]*[\d*]*(?:\.[\d*]*)?(?:hh|h|ll|l|z|j)?[diouxXcsp]|%\" PRI\w+ \"")
 
@@ -64,6 +66,8 @@ def messages():
     """(place, the pieces of a text that stand between its values) of every message."""
     for path in sorted((SOURCE / "src").glob("*/*.c")):
         source = path.read_text()
+        for match in OF_AN_ERRNO.finditer(source):
+            yield f"{path.relative_to(SOURCE)}:{source[: match.start()].count(chr(10)) + 1}", [f": {match[1]}"]
         for match in CALL.finditer(source):
             given = arguments(source, match.end())
             if len(given) <= MAKERS[match[1]]:
@@ -74,6 +78,8 @@ def messages():
             # adjacent literals are one text; the two of a choice are not
             whole = "".join if "?" not in given[MAKERS[match[1]]] else "\0".join
             text = CONVERSION.sub("\0", AROUND.get(match[1], "") + whole(LITERAL.findall(given[MAKERS[match[1]]])))
+            if not re.search(r"\w", text):  # what it says are its arguments: a choice of words
+                text = "\0".join(LITERAL.findall(",".join(given[MAKERS[match[1]] + 1 :])))
             text = text.replace('\\"', '"').replace("%%", "%")
             place = f"{path.relative_to(SOURCE)}:{source[: match.start()].count(chr(10)) + 1}"
             # the program's and the command's name alone say nothing: what follows them is another's text
