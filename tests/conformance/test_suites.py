@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from trees import remove_tree
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
@@ -54,7 +56,8 @@ def expression(suite, names):
 def run(suite, version, runtime, chosen=(), omitted=(), timeout=1500, where=""):
     logs = pathlib.Path(os.environ.get("REAPER_TEST_LOGS", "/var/tmp/reaper-conformance"))
     out = logs / "conformance" / f"{suite}-{version}-{runtime}{where}"
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        remove_tree(out)
     out.mkdir(parents=True)
     command = [HERE / "isolated", out, "/usr/bin/python3", "-B", HERE / "suite.py", suite, version, runtime,
                "--programs", programs(version, NEEDS[suite]), "--timeout", str(timeout),

@@ -2,12 +2,12 @@
 
 import os
 import pathlib
-import shutil
 import sys
 
 import pytest
 
 from machine import SOURCE
+from trees import remove_tree
 
 sys.path.insert(0, str(SOURCE / "tests" / "conformance"))
 
@@ -18,7 +18,8 @@ from lists import Expected, judge  # noqa: E402
 def out(name):
     logs = pathlib.Path(os.environ.get("REAPER_TEST_LOGS", "/var/tmp/reaper-conformance"))
     directory = logs / "conformance" / f"e2e-{e2e.version()}-{name}"
-    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        remove_tree(directory)
     return directory
 
 

@@ -3,10 +3,10 @@
 import os
 import pathlib
 import re
-import shutil
 
 from installed import package
 from machine import SOURCE, run
+from trees import remove_tree
 
 OLDER = "0.0.9"
 
@@ -29,7 +29,7 @@ def deb(directory, version=OLDER, change=age):
     (tree / "DEBIAN/md5sums").write_text(sums.stdout)
     made = tree.parent / f"reaper_{version}.deb"
     run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, made])
-    shutil.rmtree(tree)
+    remove_tree(tree)
     return made
 
 
@@ -50,5 +50,5 @@ def rpm(directory, version=OLDER, change=age, extra=()):
          "--define", f"reaper_version {version}", "--define", "_binary_payload w0.gzdio", "--define", f"_rpmdir {out}",
          spec], env={**os.environ, "HOME": str(root.parent)})  # fmt: skip
     (made,) = out.glob(f"*/reaper-{version}-*.rpm")
-    shutil.rmtree(root)
+    remove_tree(root)
     return made
