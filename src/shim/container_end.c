@@ -216,6 +216,7 @@ static void create_failed(struct container *c)
 	history_refused(c, err); /* before it is told which: a record has the id */
 	(void)err_wrapf(err, "creating container %s", c->id);
 	log_error("%s", err->text);
+	event_timer_clear(&c->limit); /* container_end()'s: taking it back has a limit of its own */
 	undo_step(c);
 }
 

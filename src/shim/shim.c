@@ -170,7 +170,7 @@ static enum event_verb on_signal(struct event_signal *s, UNUSED const struct sig
 		struct list *pos, *tmp;
 		uint32_t status;
 
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+		if (RETRY_EINTR(waitid(P_ALL, 0, &si, WEXITED | WNOHANG)) < 0 || si.si_pid == 0)
 			return EVENT_CONTINUE;
 		status = (uint32_t)si.si_status + (si.si_code == CLD_EXITED ? 0U : 128U);
 		list_for_each_safe (pos, tmp, &shim->containers) {

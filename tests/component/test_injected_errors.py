@@ -80,10 +80,11 @@ def test_a_message_is_not_sent(lives, tmp_path, error, words):
 @pytest.mark.submission("calls that hold up a whole pod where their failure is not expected: some forty lives")
 @pytest.mark.parametrize("pod, program, call, error", [(True, "shim", "setns", "ENOMEM"), (True, "sandbox", "close_range", "ENOSYS"),
                                                       (False, "shim", "close_range", "ENOSYS"),
-                                                      (False, "shim", "write", "ENOSPC")])  # fmt: skip
+                                                      (False, "shim", "write", "ENOSPC"),
+                                                      (False, "shim", "waitid", "EINTR")])  # fmt: skip
 def test_each_of_these_fails(lives, pod, program, call, error):
     """The way back from the pod's pid namespace; a kernel, or a seccomp profile, without close_range; what goes to and fro
-    on stdin and stdout, and the records."""
+    on stdin and stdout, and the records; the end of a child, of which the kernel says nothing more."""
     life, wrong = lives(pod, program, call=[call])
     failures = [wrong] if wrong else []
     for n in range(1, life.report.calls + 1):

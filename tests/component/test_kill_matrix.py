@@ -25,13 +25,13 @@ def matrix(lives, place, count):
     assert missed <= 1 + count // 10, f"{missed} of {count} calls were never made"
 
 
-@pytest.mark.submission("kill -9 in the middle of anything leaves nothing; fifty places of this commit's own")
+@pytest.mark.submission("kill -9 in the middle of anything leaves nothing; sixty places of this commit's own")
 @pytest.mark.parametrize("place", PLACES, ids=place_name)
 def test_killed_somewhere(lives, place):
     matrix(lives, place, 5)
 
 
-@pytest.mark.full("a hundred places of each program, a thousand in all")
+@pytest.mark.full("a hundred places of each program, twelve hundred in all")
 @pytest.mark.parametrize("place", PLACES, ids=place_name)
 def test_killed_in_a_hundred_places(lives, place):
     matrix(lives, place, 100)

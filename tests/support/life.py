@@ -34,10 +34,11 @@ PROGRAMS = {
     "init": ("start", "reaper-runtime", True),
     "sandbox": ("start", "reaper-sandbox", True),
     "delete": ("delete", None, False),
+    "release": ("delete", None, False),  # the same, of a shim that lives and has lost its connection
 }
 # (is it a pod, program): all that can be disturbed
 PLACES = [(False, "start"), (False, "shim"), (False, "init"), (False, "delete"), (True, "start"), (True, "join"),
-          (True, "shim"), (True, "sandbox"), (True, "init"), (True, "delete")]  # fmt: skip
+          (True, "shim"), (True, "sandbox"), (True, "init"), (True, "delete"), (False, "release"), (True, "release")]  # fmt: skip
 
 
 def place_name(place):
@@ -57,11 +58,11 @@ class Life:
     """`pod`: a sandbox and a container in it, with a view of their own; else one container.
 
     `program` with `fault` (at, action and call of sysfault) is what is disturbed. `cut` is the call before which
-    the shim is killed, as self.calls names it.
+    the shim is killed, as self.calls names it, `lost` the one before which containerd loses the connection.
     """
 
-    def __init__(self, bench, pod=False, program=None, cut=None, **fault):
-        self.bench, self.pod, self.program, self.cut, self.fault = bench, pod, program, cut, fault
+    def __init__(self, bench, pod=False, program=None, cut=None, lost=None, **fault):
+        self.bench, self.pod, self.program, self.cut, self.lost, self.fault = bench, pod, program, cut, lost, fault
         self.wrong = []
         self.calls = []
         self.told = {}  # exit codes, as answers gave them
@@ -122,7 +123,7 @@ class Life:
     def delete(self, name):
         """containerd's last word on a container; said again after its restart, if it did not come to its end."""
         status, out, said = self.command("delete", name)
-        if self.report and self.program == "delete" and self.report.hit and not self.again:
+        if self.report and self.program in ("delete", "release") and self.report.hit and not self.again:
             self.again = True
             if not all(line.startswith("containerd-shim-reaper-v2: delete") for line in said.decode().splitlines()):
                 self.wrong.append(f"delete {name}: {said}")
@@ -148,6 +149,9 @@ class Life:
         if self.calls[-1] == self.cut:
             os.kill(self.shim_pid, signal.SIGKILL)
             until(lambda: is_zombie(self.shim_pid))  # containerd sees its connection close then
+            raise Gone
+        if self.calls[-1] == self.lost:
+            self.task.connection.close()
             raise Gone
         try:
             return self.task.call(method, id=name, **fields) or True
@@ -301,7 +305,7 @@ class Life:
 
     def check_exits(self):
         """What was answered to Wait and Delete against what the programs did."""
-        whole = not self.fault.get("action") and not self.cut
+        whole = not (self.fault.get("action") or self.cut or self.lost)
         if whole and (self.errors or len(self.told) < 2):
             self.wrong.append(f"not disturbed, and not whole: {self.calls} {self.errors}")
         disturbed = self.program in ("init", "sandbox") and self.report.hit

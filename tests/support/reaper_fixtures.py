@@ -117,6 +117,8 @@ def lives(bench):
         bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod" if pod else "node"
         if program == "delete":  # it has something to do when the shim is killed under a running task
             more["cut"] = f"Wait {'two' if pod else 'one'}"
+        if program == "release":
+            more["lost"] = f"Wait {'two' if pod else 'one'}"
         life = Life(bench, pod, program, **more).lead()
         return life, life.wrong + census.settle(bench, before, passing)
 
