@@ -1,8 +1,20 @@
-"""A node that stops answering in the middle of a roll-out."""
+"""A fault at each command of a roll-out, on the fourth of eleven nodes: in a batch of five, with five batches behind it."""
+
+import itertools
+import shutil
 
 import pytest
 
-from simulated import CONFIG, Fleet
+import repack
+from installed import package
+from simulated import CONFIG, Fleet, make_node
+
+HOWS = {
+    "refused": "the command fails there",
+    "lost": "the connection ends before it",
+    "late": "the connection ends behind it, and nobody hears what became of it",
+}
+
 
 def state_of(fleet, name):
     """before, after, or what is between: a package that containerd knows nothing of."""
@@ -13,6 +25,43 @@ def state_of(fleet, name):
     assert configured or (tree / "etc/containerd/config.toml").read_text() == CONFIG
     assert (tree / "bin/reaperctl").exists() == installed
     return "after" if configured else "installed" if installed else "before"
+
+
+def version_of(fleet, name):
+    version = fleet.top / name / "var/lib/reaper-version"
+    return version.read_text().strip() if version.exists() else None
+
+
+def nothing_left(fleet, name):
+    tree = fleet.top / name
+    assert not (tree / "run/reaper-job").exists() and not (tree / "var/lib/reaper/packages/began").exists()
+    assert not list((tree / "run").glob("reaper-put-*"))
+
+
+def faults(fleet, bad, play, how, reset, *arguments):
+    """Each run with its fault, at the first command of the bad node and so on, until there is no such command."""
+    for at in itertools.count(1):
+        reset()
+        (fleet.top / bad / "fault").write_text(f"{at} {how}")
+        told = fleet.play(play, *arguments, check=False)
+        count = len((fleet.top / bad / "calls").read_text())
+        for name in ("fault", "calls"):
+            (fleet.top / bad / name).unlink()
+        print(play, how, at, told["status"], f"{told['seconds']:.0f} s")
+        if count < at:
+            assert told["status"] == 0 and at > 5
+            return
+        # whether a file in memory is removed is none of the play's cares
+        if told["status"] != 0:
+            yield at, {node["node"]: node for node in told["report"]["nodes"]}
+
+
+def ends_at_the_bad_one(nodes, how, bad, later):
+    """It says why, and no batch behind it is begun."""
+    bad = nodes[bad]
+    assert bad["state"] in (("unreachable",) if how != "refused" else ("failed", "rolled_back")), bad
+    assert ("the connection is lost" if how != "refused" else "refused by the test") in bad["message"], bad
+    assert {nodes[name]["state"] for name in later} == {"untouched"}
 
 
 @pytest.mark.submission("one node that does not answer, and the fleet goes down node by node; ten seconds")
@@ -33,3 +82,70 @@ def test_a_node_that_does_not_answer_ends_it(tmp_path):
     told = fleet.play("install", "-e", '{"reaper_serial": [1, 3]}', check=False)
     states = [node["state"] for node in told["report"]["nodes"]]
     assert told["status"] != 0 and states == ["unchanged", "unchanged", "ok", "unreachable", "untouched"]
+
+
+@pytest.mark.full("two roll-outs for each of a dozen commands; five minutes")
+@pytest.mark.parametrize("how", HOWS)
+def test_an_installation(tmp_path, how):
+    fleet = Fleet(tmp_path, 11)
+    bad, mates, later = "node0004", ["node0002", "node0003", "node0005", "node0006"], fleet.names[6:]
+
+    def reset():
+        for name in fleet.names:
+            shutil.rmtree(fleet.top / name)
+            make_node(fleet.top / name)
+
+    for at, nodes in faults(fleet, bad, "install", how, reset):
+        ends_at_the_bad_one(nodes, how, bad, later)
+        # at its first command nobody has done more than look
+        assert {state_of(fleet, name) for name in mates} == {"before" if at == 1 and how == "refused" else "after"}
+        assert {state_of(fleet, name) for name in later} == {"before"}
+        state = state_of(fleet, bad)
+        if how == "refused":
+            assert state == "before"
+            nothing_left(fleet, bad)
+        assert state != "installed" or (fleet.top / bad / "var/lib/reaper/packages/began").read_text() == "none\n"
+        # the same call goes on, and undoes nothing of what is done
+        again = {node["node"]: node for node in fleet.play("install")["report"]["nodes"]}
+        assert again[bad]["before"] is None or state == "after"
+        for name in fleet.names:
+            assert state_of(fleet, name) == "after"
+            nothing_left(fleet, name)
+        if at % 4 == 0:
+            fleet.play("uninstall")
+            assert {state_of(fleet, name) for name in fleet.names} == {"before"}
+            for name in fleet.names:
+                nothing_left(fleet, name)
+
+
+@pytest.mark.full("two runs for each of a dozen commands, on three nodes; two minutes")
+@pytest.mark.parametrize("how", ["refused", "late"])
+@pytest.mark.parametrize("play", ["upgrade", "rollback", "uninstall"])
+def test_the_other_ways(tmp_path, play, how):
+    """Two nodes at a time, of which one has the fault, and one behind them."""
+    serial = ["-e", '{"reaper_serial": [2, 1]}']
+    fleet = Fleet(tmp_path / "fleet", 3)
+    _, bad, later = fleet.names
+    fleet.play("install", "-e", f"reaper_package={repack.deb(tmp_path)}")
+    if play == "rollback":
+        fleet.play("upgrade")
+    start = version_of(fleet, bad)
+    shutil.copytree(fleet.top, tmp_path / "kept", symlinks=True)
+    end = package().name.split("_")[1] if play == "upgrade" else repack.OLDER if play == "rollback" else None
+
+    def reset():
+        shutil.rmtree(fleet.top)
+        shutil.copytree(tmp_path / "kept", fleet.top, symlinks=True)
+
+    for _, nodes in faults(fleet, bad, play, how, reset, *serial):
+        ends_at_the_bad_one(nodes, how, bad, [later])
+        assert version_of(fleet, later) == start and state_of(fleet, later) == "after"
+        assert version_of(fleet, bad) in (start, end)
+        if play != "uninstall":
+            assert state_of(fleet, bad) == "after"
+        if play == "upgrade" and how == "refused":
+            assert version_of(fleet, bad) == start
+        fleet.play(play, *serial)
+        for name in fleet.names:
+            assert version_of(fleet, name) == end and state_of(fleet, name) == ("before" if end is None else "after")
+            nothing_left(fleet, name)
