@@ -37,7 +37,7 @@ static size_t refused_as(const char *cause)
 		if (str_eq(err_kind_name((enum err_kind)k), cause))
 			return (size_t)COUNTER_REFUSED + (size_t)k;
 	}
-	return COUNTER_REFUSED + ERR_UNKNOWN;
+	return (size_t)COUNTER_REFUSED + (size_t)ERR_UNKNOWN;
 }
 
 static int count_record(const struct json_ref *o, uint64_t *v)
