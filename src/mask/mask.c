@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -196,11 +197,17 @@ static int write_layer(struct mask *m, const char *point, const char *name, stru
 }
 
 /* A file beside the layer says that no overlay took it. */
-enum { MARK_SIZE = SHA256_HEX_SIZE + 6 };
+#define MARK "bound."
+enum { MARK_LEN = sizeof(MARK) - 1, MARK_SIZE = SHA256_HEX_SIZE + MARK_LEN };
 
 static void mark_name(const char *point, char buf[MARK_SIZE])
 {
-	sha256_hex(point, strlen(point), stpcpy(buf, "bound."));
+	char hash[SHA256_HEX_SIZE];
+
+	sha256_hex(point, strlen(point), hash);
+	/* not by a copy of its own: half of the word in the program's code is one that lintian
+	 * knows to be misspelt */
+	(void)snprintf(buf, MARK_SIZE, "%s%s", MARK, hash);
 }
 
 static bool has_layer(const struct mask *m, const char *point)
@@ -208,7 +215,8 @@ static bool has_layer(const struct mask *m, const char *point)
 	char name[MARK_SIZE];
 
 	mark_name(point, name);
-	return faccessat(m->fd, name + 6, F_OK, 0) == 0 && faccessat(m->fd, name, F_OK, 0) < 0;
+	return faccessat(m->fd, name + MARK_LEN, F_OK, 0) == 0 &&
+	       faccessat(m->fd, name, F_OK, 0) < 0;
 }
 
 int mask_layer(struct mask *m, const char *point, char **ret_dir, struct err *err)
@@ -221,8 +229,8 @@ int mask_layer(struct mask *m, const char *point, char **ret_dir, struct err *er
 		return 0;
 	mark_name(point, name);
 	(void)unlinkat(m->fd, name, 0);
-	r = write_layer(m, point, name + 6, err);
-	if (r == 0 && str_printf(ret_dir, "%s/%s", m->dir, name + 6) < 0)
+	r = write_layer(m, point, name + MARK_LEN, err);
+	if (r == 0 && str_printf(ret_dir, "%s/%s", m->dir, name + MARK_LEN) < 0)
 		r = err_sysf(err, ENOMEM, "%s", point);
 	return r < 0 ? err_wrapf(err, "hiding the host's secrets") : 0;
 }
