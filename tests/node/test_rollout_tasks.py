@@ -32,10 +32,12 @@ def version_of(fleet, name):
     return version.read_text().strip() if version.exists() else None
 
 
-def nothing_left(fleet, name):
+def nothing_left(fleet, name, how="refused"):
+    """But for the one directory in memory of a transfer that lost its connection: an hour later the next transfer takes it."""
     tree = fleet.top / name
     assert not (tree / "run/reaper-job").exists() and not (tree / "var/lib/reaper/packages/began").exists()
-    assert not list((tree / "run").glob("reaper-put-*"))
+    left = list((tree / "run").glob("reaper-put-*"))
+    assert len(left) <= (how != "refused") and all(each.stat().st_mode & 0o7777 == 0o700 for each in left)
 
 
 def faults(fleet, bad, play, how, reset, *arguments):
@@ -110,12 +112,12 @@ def test_an_installation(tmp_path, how):
         assert again[bad]["before"] is None or state == "after"
         for name in fleet.names:
             assert state_of(fleet, name) == "after"
-            nothing_left(fleet, name)
+            nothing_left(fleet, name, how if name == bad else "refused")
         if at % 4 == 0:
             fleet.play("uninstall")
             assert {state_of(fleet, name) for name in fleet.names} == {"before"}
             for name in fleet.names:
-                nothing_left(fleet, name)
+                nothing_left(fleet, name, how if name == bad else "refused")
 
 
 @pytest.mark.full("two runs for each of a dozen commands, on three nodes; two minutes")
@@ -148,4 +150,4 @@ def test_the_other_ways(tmp_path, play, how):
         fleet.play(play, *serial)
         for name in fleet.names:
             assert version_of(fleet, name) == end and state_of(fleet, name) == ("before" if end is None else "after")
-            nothing_left(fleet, name)
+            nothing_left(fleet, name, how if name == bad else "refused")

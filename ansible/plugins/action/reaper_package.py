@@ -219,15 +219,16 @@ class ActionModule(NodeAction):
 
     def previous(self, node):
         kept = "/var/lib/reaper/packages/previous." + node["format"]
-        rc, out, _err = self.script(
+        version = self.must(
+            "the version before this one cannot be read",
             # places may have been changed already
             'if [ -e "${1%/*}/back" ] && [ ! -e "$1" ]; then set -- "${1%/*}/current.${1##*.}"; fi; '
-            'test -e "$1" || return; case $1 in *.deb) dpkg-deb -f "$1" Version ;; '
+            '[ -e "$1" ] || return 0; case $1 in *.deb) dpkg-deb -f "$1" Version ;; '
             "*) rpm -qp --qf '%{VERSION}-%{RELEASE}' \"$1\" ;; esac", kept
-        )
-        if rc != 0:
+        ).strip()
+        if not version:
             raise NodeError("the node has no version before this one (%s)" % kept)
-        result = self.outcome(node["version"], out.strip())
+        result = self.outcome(node["version"], version)
         rc, _out, _err = self.script(
             'cd "${1%/*}" && [ -e back ] && [ ! -e "new.$2" ] && [ "$(cat back)" = "$3" ]', kept, node["format"], node["hash"]
         )
