@@ -227,13 +227,19 @@ static int make_dir(int base, const char *name, const char *now, bool keep)
 	return r;
 }
 
+/* DIR/disk; the caller frees. */
+static int note_name(const char *dir, char **ret_note, struct err *err)
+{
+	return str_printf(ret_note, "%s/" NOTE_NAME, dir) < 0 ? err_sysf(err, ENOMEM, "%s", dir)
+							      : 0;
+}
+
 int disk_store_note(const char *dir, const char *path, struct err *err)
 {
 	_cleanup_free_ char *note = NULL;
+	int r = note_name(dir, &note, err);
 
-	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
-		return err_sysf(err, ENOMEM, "%s", dir);
-	return file_replace_at(AT_FDCWD, note, path, strlen(path), 0600, err);
+	return r < 0 ? r : file_replace_at(AT_FDCWD, note, path, strlen(path), 0600, err);
 }
 
 static int bind_store(const char *path, const char *base_dir, struct err *err)
@@ -301,10 +307,9 @@ int disk_store_mount(const struct mount_group_spec *spec, int proc_fd, struct er
 int disk_store_path(const char *dir, char **ret_path, struct err *err)
 {
 	_cleanup_free_ char *note = NULL;
+	int r = note_name(dir, &note, err);
 
-	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
-		return err_sysf(err, ENOMEM, "%s", dir);
-	return file_read_at(AT_FDCWD, note, NOTE_MAX, ret_path, NULL, err);
+	return r < 0 ? r : file_read_at(AT_FDCWD, note, NOTE_MAX, ret_path, NULL, err);
 }
 
 int disk_store_drop(const char *dir, bool in_use, struct err *err)
@@ -319,8 +324,9 @@ int disk_store_drop(const char *dir, bool in_use, struct err *err)
 		return 0;
 	if (r < 0)
 		return r;
-	if (str_printf(&note, "%s/" NOTE_NAME, dir) < 0)
-		return err_sysf(err, ENOMEM, "%s", dir);
+	r = note_name(dir, &note, err);
+	if (r < 0)
+		return r;
 	slash = strrchr(path, '/');
 	if (!slash)
 		return err_setf(err, ERR_INVALID, EINVAL, "%s: no path in it", note);

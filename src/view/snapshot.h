@@ -3,10 +3,9 @@
  * (REAPER_UPPER_BASE=auto): containerd counts what is there as that container's writable layer, so
  * that CRI reports it, kubelet's limits of ephemeral storage hold, and nothing outlives the pod.
  *
- *   SNAPSHOT                    the upper directory of a snapshot of containerd's, of which we
- * mount nothing SNAPSHOT/.reaper/KEY        0700 bound onto the group's BASE_DIR, and noted in
- * DIR/disk (disk.h) SNAPSHOT/.reaper/.old-…     of a group that was reset while containers used it;
- * they still do
+ *   SNAPSHOT                  a snapshot's upper directory: nothing else is in it
+ *   SNAPSHOT/.reaper/KEY      0700 bound onto the group's BASE_DIR, noted in DIR/disk (disk.h)
+ *   SNAPSHOT/.reaper/.old-…   of a group that was reset while containers used it; they still do
  *
  * A snapshot is removed with its container, and the pod lives on: before that, everything moves to
  * another container's, or to the sandbox's, which is the last to go. For the overlays a rename

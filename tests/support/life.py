@@ -73,8 +73,6 @@ class Life:
         self.deleted = set()  # containers whose Delete was answered
         self.again = False
         self.sandbox_pid = self.shim_pid = 0
-        if pod:
-            bench.settings["REAPER_OVERLAY_ISOLATION"] = "pod"
 
     # ---- the two commands ----
 
