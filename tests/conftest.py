@@ -24,6 +24,11 @@ def pytest_addoption(parser):
     group.addoption("--results", help="append a line per test: tier, outcome, name, reason")
 
 
+def is_worker(config):
+    """One of the processes among which pytest-xdist divides the tests; the one that reports is none."""
+    return hasattr(config, "workerinput")
+
+
 def tier_of(item):
     return pathlib.Path(item.fspath).parent.name
 
@@ -101,11 +106,18 @@ class Results:
             file.write("\t".join(columns) + "\n")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    if is_worker(config):
+        # its /tmp is its own (tests/support/namespaces), and empty
+        pathlib.Path(config.option.basetemp).parent.mkdir(parents=True, exist_ok=True)
     path = config.getoption("--results")
-    if path:
+    if path and not is_worker(config):
         config.pluginmanager.register(Results(path))
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_configure")
+def silence(config):
     if config.getoption("--list-tests"):
         # only our own lines
         config.pluginmanager.unregister(config.pluginmanager.getplugin("terminalreporter"))
