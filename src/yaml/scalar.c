@@ -243,7 +243,7 @@ static int find_indent(struct yaml *y, size_t parent, size_t *ret)
 		n = 0;
 		while (p + n < y->end && p[n] == ' ')
 			n++;
-		if (p + n == y->end || (p[n] != '\n' && n <= parent))
+		if (p + n == y->end || (n <= parent && p[n] != '\n'))
 			return yaml_refuse(y, "no text is indented below | or >");
 		if (p[n] == '\t')
 			return yaml_refuse(y, "a tab: lines are indented with blanks");
@@ -306,7 +306,7 @@ static int add_lines(struct yaml *y, struct block *b, struct buf *text)
 			n++;
 		if (y->at + n == y->end)
 			break;
-		if (y->at[n] != '\n' && n < b->indent) {
+		if (n < b->indent && y->at[n] != '\n') {
 			if (y->at[n] == '\t')
 				return yaml_refuse(y, "a tab: lines are indented with blanks");
 			break;
