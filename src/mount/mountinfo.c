@@ -282,21 +282,25 @@ static int make_index(const struct mountinfo *t, struct by_place *ret)
 	return 0;
 }
 
-/* The mount that is on top at the point of `e`: one mounted over another at the same point has the
- * covered one as its parent. A root may be its own parent. */
+/*
+ * The mount that is on top at the point of `e`: one mounted over another at the same point has the
+ * covered one as its parent. A root may be its own parent. The kernel gives a table in pieces, and
+ * ids that are free again to new mounts meanwhile: two may stand on each other then, and the walk
+ * ends when it has had as many as there are.
+ */
 static const struct mountinfo_entry *topmost(
 	const struct by_place *index, const struct mountinfo_entry *e)
 {
 	size_t len = strlen(e->point);
-	size_t at = lower_bound(index, e->id, e->point, len);
 
-	while (at < index->n && compare_place(index->v[at].entry, e->id, e->point, len) == 0) {
-		if (index->v[at].entry == e) {
+	for (size_t turns = 0; turns < index->n; turns++) {
+		size_t at = lower_bound(index, e->id, e->point, len);
+
+		if (at < index->n && index->v[at].entry == e)
 			at++;
-			continue;
-		}
+		if (at == index->n || compare_place(index->v[at].entry, e->id, e->point, len) != 0)
+			break;
 		e = index->v[at].entry;
-		at = lower_bound(index, e->id, e->point, len);
 	}
 	return e;
 }

@@ -65,6 +65,23 @@ Test(mount_mountinfo, covered_mounts_are_left_out_with_all_below_them)
 	mountinfo_done(&t);
 }
 
+/* A table that was read in pieces while ids were given to other mounts. The fuzzer found it. */
+Test(mount_mountinfo, mounts_that_stand_on_each_other_end_the_walk, .timeout = 60)
+{
+	struct mountinfo t = parsed("20 1 0:1 / / rw - x x x\n"
+				    "20 20 0:2 / /a rw - x x x\n"
+				    "20 20 0:3 / /a rw - x x x\n"
+				    "31 30 0:4 / /b rw - x x x\n"
+				    "30 31 0:5 / /b rw - x x x\n"
+				    "31 20 0:6 / /b rw - x x x\n");
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(mountinfo_keep_visible(&t, &err), 0);
+	cr_assert_gt(t.n, 0);
+	cr_assert_lt(t.n, 7);
+	mountinfo_done(&t);
+}
+
 /* What a path walk does, one component after the other: the mount in which the walk to `point`
  * ends. */
 static const struct mountinfo_entry *walk_to(const struct mountinfo *t, const char *point)
