@@ -76,7 +76,17 @@ bool shim_reserve(struct shim *shim, const char *id)
 {
 	struct reservation *r;
 
-	if (shim->leaving || list_length(&shim->reservations) >= RESERVATIONS_MAX)
+	if (shim->leaving)
+		return false;
+	/* asked for again: its first `start` was killed, and the end of that one is no end of it */
+	r = find(shim, id);
+	if (r) {
+		let_go_of_starter(r);
+		event_timer_set_in(
+			&shim->loop, &r->expiry, RESERVATION_SEC * USEC_PER_SEC, on_expiry);
+		return true;
+	}
+	if (list_length(&shim->reservations) >= RESERVATIONS_MAX)
 		return false;
 	r = calloc(1, sizeof(*r));
 	if (!r)

@@ -183,13 +183,17 @@ void ttrpc_conn_send(struct ttrpc_conn *c, uint32_t stream, uint8_t type, uint8_
 	update_mask(c);
 }
 
-/* Hands out the frames that were read, until the answers to them pile up. */
+/*
+ * Hands out the frames that were read, until the answers to them pile up. Who cannot be answered
+ * any more has said all of them before his end: they are handed out, too, and what waits on the
+ * connection then is told of the end.
+ */
 static void process(struct ttrpc_conn *c)
 {
 	struct ttrpc_frame frame;
 	size_t used;
 
-	while (usable(c) && c->in_at < c->in_len && !throttled(c)) {
+	while (!c->freed && c->in_at < c->in_len && !throttled(c)) {
 		bool whole = ttrpc_decoder_feed(
 			&c->decoder, c->in + c->in_at, c->in_len - c->in_at, &used, &frame);
 

@@ -14,7 +14,7 @@ import bench as benches
 from bench import exec_spec, spec
 from machine import BINARIES, PROGRAMS, is_zombie
 from trees import remove_tree
-from ttrpc import NOT_FOUND, TASK, RpcError, Task
+from ttrpc import NOT_FOUND, TASK, Connection, RpcError, Task
 from waiting import until
 
 pytestmark = pytest.mark.submission("a node where this fails keeps workloads that nobody owns; milliseconds each")
@@ -384,6 +384,21 @@ def test_a_lost_shim_that_does_not_answer_is_not_waited_for(bench):
     os.kill(c.shim_pid, signal.SIGCONT)
     until(c.gone, what="the end of the shim")
     assert not os.path.exists(c.path)
+
+
+def test_a_start_that_is_killed_before_it_is_answered_keeps_no_place(bench):
+    """A second container's `start` has asked the pod's shim, which had no processor yet, and is killed; so is the next
+    one. The answer to the first word breaks their connections, and the second word is what tells the shim of the end."""
+    c, _ = running(bench)
+    os.kill(c.shim_pid, signal.SIGSTOP)
+    for _ in range(2):
+        with Connection(c.path) as start:
+            for method in ("Reserve", "Hold"):
+                start.send("reaper.shim.v1.Shim", method, TASK.encode("ConnectRequest", {"id": "two"}))
+    os.kill(c.shim_pid, signal.SIGCONT)
+    c.call("Kill", signal=9)
+    c.call("Wait")
+    c.end()  # which waits for the end of the shim: else two minutes
 
 
 def test_delete_tells_a_living_shim_that_nobody_will_come(bench):

@@ -557,6 +557,25 @@ Test(ttrpc_server, survives_a_client_that_is_gone_when_it_is_answered)
 	rig_done(&rig);
 }
 
+/* The answer to the first one breaks the connection; who parks the second one is told of the end.
+ */
+Test(ttrpc_server, handles_all_that_a_client_has_said_before_it_was_gone)
+{
+	struct rig rig;
+	int fd;
+
+	rig_init(&rig);
+	fd = rig_connect(&rig);
+	rig_call(fd, 1, "Echo", "nobody hears");
+	rig_call(fd, 3, "Park", "");
+	close(fd);
+	rig_pump(&rig);
+	cr_assert_eq(rig.n_handled, 2);
+	cr_assert_eq(rig.n_cancelled, 1);
+	cr_assert_eq(ttrpc_server_connections(rig.server), 0);
+	rig_done(&rig);
+}
+
 Test(ttrpc_server, stops_reading_from_a_client_that_does_not_read_and_goes_on_later)
 {
 	enum { CALLS = 64 };
