@@ -35,7 +35,9 @@ while [ $# -gt 0 ]; do
         continue
         ;;
     --list)
-        exec "$(ci/python-env.sh)/python" -B tests/bench/measure.py --list
+        python=$(ci/python-env.sh)/python
+        "$python" -B tests/bench/measure.py --list
+        exec "$python" -B tests/bench/systemd.py --list
         ;;
     --rows | --rounds | --out) [ $# -ge 2 ] || die "$1 needs a value" ;;&
     --rows) rows=$2 ;;
@@ -66,6 +68,10 @@ about | tee "$logs/about.txt"
 status=0
 tests/conformance/isolated "$logs" "$python" -B tests/bench/measure.py --programs "$programs" --floor /run/out/floor \
     --rows "$rows" --rounds "$rounds" || status=$?
+# systemd is needed: on a node, outside of those namespaces
+if grep -qE -- "$rows" <<<"cri_pod_up_systemd cri_pod_down_systemd"; then
+    { ci/engine.sh && "$python" -B tests/bench/systemd.py --rounds "$rounds" --out "$logs/results.csv"; } || status=$?
+fi
 [ -z "$document" ] || "$python" -B tests/bench/document.py "$logs" docs
 [ -z "$csv" ] || cp "$logs/results.csv" "$csv"
 echo "logs: $logs"

@@ -120,15 +120,16 @@ class Pod:
 
     count = 0
 
-    def __init__(self, daemon, handler, profile="Unconfined", command=("/bin/busybox", "sleep", "100000")):
+    def __init__(self, daemon, handler, profile="Unconfined", command=("/bin/busybox", "sleep", "100000"), parent=None):
         Pod.count += 1
         uid = f"bench-{os.getpid()}-{Pod.count}"
         self.cri = daemon.cri
         self.handler = handler
-        self.config = {
+        self.config = {  # `parent`: the slice of a kubelet with the systemd driver
             "metadata": {"name": uid, "uid": uid, "namespace": "default"},
             "log_directory": f"/run/tmp/logs/{uid}",
-            "linux": {"security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}}},
+            "linux": {"security_context": {"namespace_options": {"network": "NODE", "pid": "CONTAINER", "ipc": "POD"}},
+                      **({"cgroup_parent": parent} if parent else {})},
         }
         self.container_config = {
             "metadata": {"name": "c"},

@@ -8,6 +8,7 @@ reach is in targets.txt, what is to be said of one that does not in notes.txt, w
 import collections
 import csv
 import pathlib
+import shutil
 import statistics
 import sys
 
@@ -191,7 +192,8 @@ def main():
              "Made by `scripts/run-benchmarks.sh --document`: nothing on this page is written by hand. The peers are containerd's",
              "runc shim with runc, and with crun; the floor is `tests/bench/floor.c`. Each round measures each peer in turn after a",
              "warm-up; a cell is the median, with the middle half of the values where there are four and more. Times depend on the",
-             "machine and its load: ratios travel, times do not. [tests/bench](../tests/bench/README.md) says how.", "",
+             "machine and its load: ratios travel, times do not. [tests/bench](../tests/bench/README.md) says how, and every value of",
+             "this run is in [results.csv](benchmarks/results.csv).", "",
              (source / "about.txt").read_text().strip(), "", "## Against the peers", "", *results(values, units),
              "", "## With the number of pods", "", *scale(values, units), "", "## Plots", ""]  # fmt: skip
     lines += plots(values, units, docs / "benchmarks")
@@ -199,6 +201,7 @@ def main():
         lines += ["", "## System calls of `start` and of `init`", "",
                   "Of one task of `true` in a group that exists, counted by `tests/support/sysfault`.", "",
                   *calls(source / "syscalls.csv")]  # fmt: skip
+    shutil.copyfile(source / "results.csv", docs / "benchmarks/results.csv")
     (docs / "BENCHMARKS.md").write_text("\n".join(lines) + "\n")
 
 
