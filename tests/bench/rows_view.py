@@ -54,6 +54,7 @@ def view_mask(stage):
 
 FILES = BINARIES / "tests/support/bench-files"
 WORK = {"view_read": "r", "view_write": "w", "view_stat": "s", "view_readdir": "d", "view_walk": "t", "view_open": "o"}
+ON_AN_OVERLAY = {f"{name}_overlay": WORK[name] for name in ("view_stat", "view_walk", "view_open")}
 TURNS = 11
 
 
@@ -84,15 +85,27 @@ def words(directory):
     return [str(FILES), str(max(files, key=lambda p: p.stat().st_size)), "/usr/share", directory]
 
 
+# what a container of any runtime has as its root: one layer over another, here of the host's files
+OVERLAY = """
+mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work none /mnt/root
+exec chroot /mnt/root "$@"
+"""
+
+
 @contextlib.contextmanager
-def on_the_host():
-    process = subprocess.Popen(words("/run/tmp/bench-files"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def on_the_host(directory="/run/tmp/bench-files", *prefix):
+    process = subprocess.Popen([*prefix, *words(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     made = Worker(os.dup(process.stdin.fileno()), os.dup(process.stdout.fileno()))
     process.stdin.close()
     process.stdout.close()
     yield made
     made.close()
     process.wait()
+
+
+def on_an_overlay():
+    return on_the_host("/usr/bench-files", "unshare", "--mount", "sh", "-ec", OVERLAY, "sh")
 
 
 @contextlib.contextmanager
@@ -121,15 +134,26 @@ def in_the_view(stage):
         del stage.settings["REAPER_OVERLAY_ISOLATION"]
 
 
+def compared(one, other, works):
+    found = {}
+    for name, work in works.items():
+        turns = [(one.took(work), other.took(work)) for _ in range(TURNS + 1)][1:]
+        found[name] = statistics.median(o for o, _ in turns) / statistics.median(v for _, v in turns)
+    return found
+
+
 @row("of the host's", 5, better="more", parts=tuple(WORK), alone=True,
      why="throughput in the view, files that nobody has written to yet, all in memory, by processor time; writing: a new file, of tmpfs on both sides")  # fmt: skip
 def view_files(stage):
-    found = {}
     with on_the_host() as host, in_the_view(stage) as view:
-        for name, work in WORK.items():
-            turns = [(host.took(work), view.took(work)) for _ in range(TURNS + 1)][1:]
-            found[name] = statistics.median(h for h, _ in turns) / statistics.median(v for _, v in turns)
-    return found
+        return compared(host, view, WORK)
+
+
+@row("of an overlay's", 5, better="more", parts=tuple(ON_AN_OVERLAY), alone=True,
+     why="the same, of what a plain overlay of the host's root has: the view's own share of what is slower than on the host")  # fmt: skip
+def view_overlay(stage):
+    with on_an_overlay() as overlay, in_the_view(stage) as view:
+        return compared(overlay, view, ON_AN_OVERLAY)
 
 
 @row("ms", 3, alone=True, why="the first write to a small file of the host's, its copy included")
