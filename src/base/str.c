@@ -209,3 +209,13 @@ int strv_env_set(char ***env, const char *name, const char *value)
 	*slot = entry;
 	return 0;
 }
+
+bool strv_asks_help(char *const *words)
+{
+	for (; *words; words++) {
+		/* -help is how Go's flag package spells it: callers of a shim know that */
+		if (str_eq(*words, "-h") || str_eq(*words, "-help") || str_eq(*words, "--help"))
+			return true;
+	}
+	return false;
+}

@@ -38,6 +38,9 @@ size_t strv_len(char *const *v);
 /* Whether a string of the vector equals `s`. */
 bool strv_has(char *const *v, const char *s);
 
+/* Whether a command line, NULL at its end, has a word that asks for help. */
+bool strv_asks_help(char *const *words);
+
 /* Frees the vector and its strings; NULL is allowed. Returns NULL. */
 char **strv_free(char **v);
 void strv_freep(char ***v);

@@ -384,15 +384,6 @@ static int parse_options(
 	return r;
 }
 
-static bool wants_help(int argc, char **argv)
-{
-	for (int i = 0; i < argc; i++) {
-		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
-			return true;
-	}
-	return false;
-}
-
 int main(int argc, char **argv)
 {
 	extern char **environ;
@@ -407,7 +398,7 @@ int main(int argc, char **argv)
 
 		if (!str_eq(argv[1], commands[i].name))
 			continue;
-		if (wants_help(argc - 2, argv + 2)) {
+		if (strv_asks_help(argv + 2)) {
 			print_command_help(&commands[i]);
 			return EXIT_SUCCESS;
 		}

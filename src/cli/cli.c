@@ -193,15 +193,6 @@ static int parse_options(const struct cli *cli, const struct cli_command *c, int
 	return 0;
 }
 
-static bool wants_help(int argc, char **argv, int from)
-{
-	for (int i = from; i < argc; i++) {
-		if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
-			return true;
-	}
-	return false;
-}
-
 int cli_main(const struct cli *cli, const struct cli_args *defaults, int argc, char **argv)
 {
 	const struct cli_command *c;
@@ -222,13 +213,13 @@ int cli_main(const struct cli *cli, const struct cli_args *defaults, int argc, c
 		return 0;
 	}
 	c = find_command(cli, argc, argv, &used, &group);
-	if (!c && group && (argc == 2 || wants_help(argc, argv, 2))) {
+	if (!c && group && (argc == 2 || strv_asks_help(argv + 2))) {
 		print_overview(argc == 2 ? stderr : stdout, cli);
 		return argc == 2 ? CLI_EXIT_USAGE : 0;
 	}
 	if (!c)
 		return usage(cli, NULL, "unknown command", argv[group ? 2 : 1], "");
-	if (wants_help(argc, argv, used + 1)) {
+	if (strv_asks_help(argv + used + 1)) {
 		print_command_help(stdout, cli, c);
 		return 0;
 	}

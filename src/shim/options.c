@@ -77,12 +77,6 @@ static int set_action(struct shim_options *opts, const char *word, struct err *e
 	return 0;
 }
 
-/* Behind an action containerd says nothing; a person may ask. */
-static bool wants_help(const char *word)
-{
-	return str_eq(word, "-h") || str_eq(word, "-help") || str_eq(word, "--help");
-}
-
 int shim_options_parse(struct shim_options *opts, int argc, char **argv, struct err *err)
 {
 	bool chosen = false;
@@ -121,7 +115,8 @@ int shim_options_parse(struct shim_options *opts, int argc, char **argv, struct 
 		return err_setf(err, ERR_INVALID, EINVAL,
 			"no action: this program is started by containerd (start, delete); try -h");
 	r = set_action(opts, argv[i], err);
-	if (r == 0 && i + 1 < argc && wants_help(argv[i + 1])) {
+	/* behind an action containerd says nothing; a person may ask */
+	if (r == 0 && i + 1 < argc && strv_asks_help(argv + i + 1)) {
 		opts->action = SHIM_HELP;
 		return 0;
 	}
