@@ -1,6 +1,7 @@
 #include "shim/task_service.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -238,6 +239,9 @@ static void on_stats(struct ttrpc_call *call, const ProtobufCMessage *message, v
 		answer_error(call, &err);
 	else
 		answer_stats(call, &stats);
+	/* what all these files took is a third of what a shim has, and the kubelet asks again in
+	   ten seconds */
+	(void)malloc_trim(0);
 }
 
 /* Liveness probe: never fails, whatever the id (contract §3.2). */

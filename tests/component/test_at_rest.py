@@ -8,6 +8,8 @@ import time
 import pytest
 
 from bench import exec_spec
+from ttrpc import Connection, Task
+from waiting import until
 
 pytestmark = pytest.mark.submission("an idle pod costs no wakeup, no timer, and two processes; seconds")
 
@@ -97,3 +99,24 @@ def test_the_shim_lets_others_run_first_and_nothing_that_it_starts_does(pod):
     container.call("Delete", exec_id="e")
     ordinary = os.SCHED_OTHER
     assert policies == {"shim": os.SCHED_BATCH, "sandbox": ordinary, "workload": ordinary, "exec": ordinary}
+
+
+def heap(pid):
+    """kB of its own memory that malloc() has."""
+    text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
+    return int(re.search(r"\[heap\]\n(?:.*\n)*?Private_Dirty:\s*(\d+)", text).group(1))
+
+
+def test_a_shim_gives_back_what_calls_took(pod):
+    """A kubelet's Stats every ten seconds, and a containerd that comes again and asks for everything."""
+    shim, path = pod[0].shim_pid, pod[0].path
+    before = heap(shim)
+    for _ in range(20):
+        for each in pod:
+            each.call("Stats")
+    until(lambda: heap(shim) <= before + 16, what="the memory that Stats took")
+    with Connection(path) as connection:
+        for each in pod:
+            Task(connection).call("State", id=each.name)
+            Task(connection).call("Pids", id=each.name)
+    until(lambda: heap(shim) <= before + 16, what="the memory that a client took")
