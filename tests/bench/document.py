@@ -104,6 +104,11 @@ def scale(values, units):
             cells = [cell(values[f"scale_{kind}_{count}"].get(peer)) for count in counts]
             if any(cells):
                 yield f"| {WHAT[kind]} ({units[f'scale_{kind}_{counts[0]}']}) | {peer} | " + " | ".join(cells) + " |"
+    notes = dict(line.split(None, 1) for line in table("notes.txt"))
+    yield ""
+    for kind in SCALE:
+        if f"scale_{kind}" in notes:
+            yield f"- {WHAT[kind]}: {notes[f'scale_{kind}']}"
 
 
 def calls(path):

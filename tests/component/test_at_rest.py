@@ -1,7 +1,10 @@
 """What a pod costs while nothing happens: facts that are counted, not timed."""
 
+import collections
+import contextlib
 import os
 import pathlib
+import random
 import re
 import time
 
@@ -12,6 +15,7 @@ from ttrpc import Connection, Task
 from waiting import until
 
 pytestmark = pytest.mark.submission("an idle pod costs no wakeup, no timer, and two processes; seconds")
+SOAK = pytest.mark.full("what one container in a thousand leaves is seen after two thousand; some minutes")
 
 SLEEP = ("/bin/sleep", "600")
 SANDBOX = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "one"}
@@ -120,3 +124,54 @@ def test_a_shim_gives_back_what_calls_took(pod):
             Task(connection).call("State", id=each.name)
             Task(connection).call("Pids", id=each.name)
     until(lambda: heap(shim) <= before + 16, what="the memory that a client took")
+
+
+def census(bench, shim):
+    """What a shim holds: descriptors by kind, with the watches of its inotify; its children; its cgroups and mounts."""
+    kinds = collections.Counter()
+    for fd in pathlib.Path(f"/proc/{shim}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            kinds[re.sub(r"[0-9]+", "N", os.readlink(fd))] += 1
+            kinds["watches"] += pathlib.Path(f"/proc/{shim}/fdinfo/{fd.name}").read_text().count("inotify wd")
+    children = pathlib.Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+    cgroups = [path for path, _, _ in os.walk("/sys/fs/cgroup") if f"/reaper-component-{os.getpid()}" in path]
+    points = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    mounts = [point for point in points if point.startswith(("/run/reaper/", str(bench.directory)))]
+    return {**+kinds, "children": children, "cgroups": sorted(cgroups), "mounts": mounts}
+
+
+@pytest.mark.parametrize("count", [pytest.param(40, id="40"), pytest.param(2000, id="2000", marks=SOAK)])
+def test_containers_that_come_and_go_leave_nothing_in_their_pods_shim(bench, pod, count):
+    """A pod whose container is restarted for months: ends of its own and by force, at random times, execs, and clients
+    that come and go in between."""
+    dice = random.Random(count)
+    shim, path = pod[0].shim_pid, pod[0].path
+
+    def live(number):
+        code = dice.randrange(200)
+        last = dice.choice([f"exit {code}", f"sleep 0.0{dice.randrange(9)}; exit {code}", "exec sleep 600"])
+        c = bench.container("/bin/sh", "-c", last, name=f"n{number}", annotations=CONTAINER)
+        c.create()
+        c.call("Start")
+        if last.startswith("exec"):
+            c.call("Exec", exec_id="e", spec=exec_spec("/bin/sh", "-c", "exit 3"))
+            c.call("Start", exec_id="e")
+            assert c.call("Wait", exec_id="e").exit_status == 3
+            c.call("Delete", exec_id="e")
+            c.call("Stats")
+            c.call("Kill", signal=9)
+            code = 137
+        assert c.call("Wait").exit_status == code
+        assert c.call("Delete").exit_status == code
+        c.task.connection.close()
+        bench.connections.remove(c.task.connection)
+        bench.delete(c.name)
+        os.close(bench.logs.pop())
+
+    for number in range(5):  # what is made at the first use
+        live(number)
+    kept, before = heap(shim), census(bench, shim)
+    for number in range(5, count):
+        live(number)
+    until(lambda: census(bench, shim) == before, what=f"{before}, and there is {census(bench, shim)}")
+    until(lambda: heap(shim) <= kept + 16, what="the memory that they took")
