@@ -27,10 +27,12 @@ CONFIG = "/etc/containerd/config.toml"
 SETTINGS = "/etc/reaper/reaper.conf"
 # the other node is not for the tests: they know the taint, and wait for no node that has it
 TAINT = "reaper.test/not-tested"
-# of busybox, beside images.APPLETS; not sysctl, which the node has, though not where busybox has it
-APPLETS = ["hexdump"]
-# what the tests call of the images beside that: of busybox where busybox has it, and a program that it has not
-IN_IMAGES = {"bin/sysctl": ("link", "busybox"), "bin/curl": b"#!/bin/sh\nexec wget -q -O - \"$@\"\n"}
+# of busybox, beside images.APPLETS; Debian has sysctl elsewhere than busybox
+APPLETS = ["hexdump", "sysctl"]
+# what the tests call of the images beside that, and the node has
+IN_IMAGES = {"bin/curl": b"#!/bin/sh\nexec wget -q -O - \"$@\"\n"}
+# a test compares what busybox' shell says
+SHELL = "/usr/bin/sh"
 # by the last part of the image's name: what its configuration says
 CONFIGS = {
     "agnhost": {"Entrypoint": ["/agnhost"], "Cmd": ["pause"]},
@@ -117,11 +119,18 @@ def images_on(node, directory, empty):
         node.run("ctr", "--namespace", "k8s.io", "images", "rm", *wanted, check=False)
 
 
+def link(node, path, target):
+    """There is no moment without it."""
+    new = node.path(f"{path}.reaper-test")
+    new.symlink_to(target)
+    new.rename(node.path(path))
+
+
 @contextlib.contextmanager
 def default_runtime(node, directory):
     """Reaper runs whatever names no class, and what the images would hold is on the node: busybox' applets only where
-    the node has no such program. Each pod's writes are its own, as the tests take for granted: they mount a file where
-    another pod has made a directory."""
+    the node has no such program, but its shell. Each pod's writes are its own, as the tests take for granted: they mount
+    a file where another pod has made a directory."""
     config, settings = node.path(CONFIG), node.path(SETTINGS)
     before, settings_before = config.read_text(), settings.read_text()
     reaper = re.search(r'containerd\.runtimes\.reaper-v2\]\n((?: .*\n|\s*\w+ = .*\n)*)', before).group(1)
@@ -146,12 +155,15 @@ def default_runtime(node, directory):
         if not os.path.lexists(node.path(f"/usr/bin/{applet}")):
             node.path(f"/usr/bin/{applet}").symlink_to("/usr/local/bin/busybox")
             put.append(f"/usr/bin/{applet}")
+    shell = os.readlink(node.path(SHELL))
     settings.write_text(settings_before + "REAPER_OVERLAY_ISOLATION=pod\n")
     config.write_text(text)
     node.restart_containerd()
+    link(node, SHELL, "/usr/local/bin/busybox")
     try:
         yield
     finally:
+        link(node, SHELL, shell)
         settings.write_text(settings_before)
         config.write_text(before)
         node.run("rm", "-f", *put)

@@ -41,9 +41,25 @@ def lives(kube, node):
     kube.wait("pod/no-command", "jsonpath={.status.containerStatuses[0].state.terminated}")
     assert "slurmd: not found; searched" in kube.status("no-command")["state"]["terminated"]["message"]
     assert kube.ended("fails")[0] == 7
+    read_only_all_through(kube, node)
     process = init_pid(kube, "stays")
     node.restart_containerd()
     assert_untouched(kube, "stays", process)
     kube.make(pod("afterwards", shell("echo works")))
     assert kube.ended("afterwards") == (0, "works\n")
     kube.kubectl("delete", "pods", "-l", "test", timeout=120)
+
+
+def read_only_all_through(kube, node):
+    """`recursiveReadOnly`, which the kubelet gives only to runtimes that say that they can: what is mounted below is read-only too."""
+    handlers = {each.get("name"): each.get("features", {}) for each in kube.get("node", node.name)["status"]["runtimeHandlers"]}
+    assert handlers["reaper-v2"]["recursiveReadOnlyMounts"] is True, handlers
+    node.run("sh", "-c", "mkdir -p /srv/reaper-kube/below && mount -t tmpfs below /srv/reaper-kube/below")
+    try:
+        mounts = [{"name": "h", "mountPath": "/h", "readOnly": True, "recursiveReadOnly": "Enabled"}]
+        kube.make(pod("read-only", shell("touch /h/below/x 2>/dev/null || echo refused", volumeMounts=mounts),
+                      volumes=[{"name": "h", "hostPath": {"path": "/srv/reaper-kube"}}]))  # fmt: skip
+        assert kube.ended("read-only") == (0, "refused\n")
+    finally:
+        kube.kubectl("delete", "pod", "read-only", "--ignore-not-found")
+        node.run("sh", "-c", "umount /srv/reaper-kube/below; rm -r /srv/reaper-kube", check=False)

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from kube_cluster import pod, shell
+from kube_cluster import namespace, pod, shell
 from machine import SOURCE
 from waiting import until
 
@@ -52,11 +52,6 @@ def overlay(kube):
     kube.kubectl("delete", "pod", "reaper-example")
 
 
-def namespace(name, **labels):
-    return {"apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "labels": {f"reaper.runtime/{key}": value for key, value in labels.items()}}}  # fmt: skip
-
-
 def tried(kube, where, made, *flags):
     """What the API server says to a pod; it is not made."""
     text = json.dumps({**made, "metadata": {**made["metadata"], "namespace": where}})
@@ -94,6 +89,14 @@ def test_production_asks_for_a_node_and_a_namespace(kube, overlay):
         assert found["spec"]["overhead"] == {"memory": "4Mi"}
     finally:
         kube.kubectl("label", "nodes", "--all", "--overwrite", "reaper.runtime/ready=true")
+
+
+@pytest.mark.full("asks each node; half a minute each")
+@pytest.mark.parametrize(("name", "words"), [("production", "whose pods may be root"), ("restricted", "pods without root or host namespaces")])
+def test_the_installer_tells_which_is_active(kube, overlay, name, words):
+    overlay(name)
+    told = kube.install("--verify").stderr.splitlines()[-1]
+    assert told == f"install-reaper: RuntimeClass reaper-v2 is there, {name}: allowed namespaces, {words}"
 
 
 @pytest.mark.full("the roles and the fields, half a minute each")

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from kube_cluster import assert_untouched, init_pid, pod, ready_again, shell
+from kube_cluster import assert_untouched, init_pid, pod, reaper_settings, ready_again, shell
 from machine import IMAGE, import_image, run
 from waiting import until
 
@@ -33,17 +33,6 @@ def kubelet(kube, node, **settings):
     finally:
         restart(before)
         ready_again(kube, node)
-
-
-@contextlib.contextmanager
-def reaper_settings(node, text):
-    conf = node.path("/etc/reaper/reaper.conf")
-    before = conf.read_text()
-    conf.write_text(f"{before}\n{text}\n")
-    try:
-        yield
-    finally:
-        conf.write_text(before)
 
 
 def condition(kube, node, kind):

@@ -1,12 +1,11 @@
 """The prototype's own suite on a cluster, test by test under its names; what it did not test is in the other files.
 
-Its tests of an agent and of custom resources have no counterpart: there is no agent, and a DaemonSet or a Job of
-the RuntimeClass does what those resources did.
+Those of its agent and its custom resources are in test_parity_operations.py.
 """
 
 import pytest
 
-from kube_cluster import container, pod, shell
+from kube_cluster import container, namespace, pod, reaper_settings, shell
 from waiting import until
 
 pytestmark = pytest.mark.full("what users of the prototype rely on; half a minute")
@@ -118,11 +117,22 @@ def test_shim_cleanup_after_delete(kube):
     until(lambda: shims - {line for line in node.run("ps", "-eo", "pid=,args=").stdout.splitlines()}, what="the shim's end")
 
 
-def test_exec_support_and_exit_codes(kube):
+def test_exec_support(kube):
     kube.start("exec-parity")
     assert kube.exec("exec-parity", "echo", "hello").stdout == "hello\n"
-    assert kube.exec("exec-parity", "sh", "-c", "exit 3", check=False).returncode == 3
-    assert "not found; searched" in kube.exec("exec-parity", "no-such-binary", check=False).stderr
+
+
+def test_exec_exit_code(kube):
+    kube.start("exec-exit-code")
+    assert [kube.exec("exec-exit-code", "sh", "-c", f"exit {code}", check=False).returncode for code in (0, 3, 77)] == [0, 3, 77]
+
+
+def test_exec_nonexistent_binary(kube):
+    kube.start("exec-nothing")
+    refused = kube.exec("exec-nothing", "no-such-binary", check=False)
+    assert refused.returncode != 0
+    assert "no-such-binary: not found; searched" in refused.stderr
+    assert kube.exec("exec-nothing", "echo", "lives").stdout == "lives\n"
 
 
 def test_concurrent_pods(kube):
@@ -140,25 +150,119 @@ def test_rapid_create_delete(kube):
           limit=60, what="the end of the pods")  # fmt: skip
 
 
-def test_config_file_on_node(kube):
-    """The next pod is started by it, no daemon has to be told."""
+def test_sigterm_delivery(kube):
+    mounts = [{"name": "w", "mountPath": "/w"}]
+    script = "trap 'echo told >/w/told; exit 0' TERM; echo ready; while :; do sleep 1 & wait $!; done"
     node = kube.workers[0]
-    conf = node.path("/etc/reaper/reaper.conf")
-    before = conf.read_text()
-    conf.write_text(before + "\nREAPER_HOST_NAMESPACES=uts\n")
+    kube.make(pod("told", shell(script, volumeMounts=mounts), nodeName=node.name, terminationGracePeriodSeconds=60,
+                  volumes=[{"name": "w", "hostPath": {"path": "/var/lib/reaper-kube-told", "type": "DirectoryOrCreate"}}]))  # fmt: skip
+    kube.ready("told")
+    until(lambda: kube.out("logs", "told") == "ready\n", what="the trap")
     try:
+        kube.kubectl("delete", "pod", "told")
+        assert node.path("/var/lib/reaper-kube-told/told").read_text() == "told\n"
+    finally:
+        node.run("rm", "-r", "/var/lib/reaper-kube-told")
+
+
+def test_process_group_kill(kube):
+    """Children go with their pod: of its process group, of another one, and of another session."""
+    kube.start("family", "sleep 86351 & setsid sleep 86352 & setsid -f sh -c 'sleep 86353 & exec sleep 86354'; exec sleep 86355")
+    node = kube.node_of("family")
+
+    def children():
+        return len(node.run("pgrep", "-fx", "sleep 8635[1-5]", check=False).stdout.split())
+
+    until(lambda: children() == 5, what="the children")
+    kube.kubectl("delete", "pod", "family")
+    assert children() == 0
+
+
+# --- whose writes -------------------------------------------------------------------------------
+
+
+def run_in(kube, where, name, script):
+    """A pod in another namespace to its end: its log. All are on the first worker."""
+    made = pod(name, shell(script), nodeName=kube.workers[0].name)
+    made["metadata"]["namespace"] = where
+    kube.make(made)
+    kube.kubectl("wait", "-n", where, "--for=jsonpath={.status.containerStatuses[0].state.terminated}", f"pod/{name}", "--timeout=90s",
+                 timeout=150)  # fmt: skip
+    return kube.out("logs", "-n", where, name)
+
+
+READ = "cat /var/tmp/reaper-was-here 2>/dev/null || echo nothing"
+
+
+def test_namespace_overlay_isolation(kube):
+    names = ("reaper-test-one", "reaper-test-two")
+    kube.make(*(namespace(name) for name in names))
+    for name in names:
+        kube.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=60s")
+    with reaper_settings(kube.workers[0], "REAPER_OVERLAY_ISOLATION=namespace"):
+        assert run_in(kube, names[0], "writes", "echo one >/var/tmp/reaper-was-here") == ""
+        assert [run_in(kube, name, "reads", READ) for name in names] == ["one\n", "nothing\n"]
+
+
+def named(name, *annotations):
+    return {"reaper.runtime/overlay-name": name, **dict(annotations)}
+
+
+def test_overlay_name_isolation(kube):
+    node = kube.workers[0].name
+    kube.make(pod("writes-a", shell("echo a >/var/tmp/reaper-was-here"), nodeName=node, annotations=named("parity-a")))
+    assert kube.ended("writes-a") == (0, "")
+    kube.make(
+        pod("reads-a", shell(READ), nodeName=node, annotations=named("parity-a")),
+        pod("reads-b", shell(READ), nodeName=node, annotations=named("parity-b")),
+        pod("reads-no-name", shell(READ), nodeName=node),
+    )
+    assert [kube.ended(name)[1] for name in ("reads-a", "reads-b", "reads-no-name")] == ["a\n", "nothing\n", "nothing\n"]
+
+
+def test_dns_mode_annotation_override(kube):
+    node = kube.workers[0]
+    kube.make(
+        pod("dns-host", shell("cat /etc/resolv.conf"), nodeName=node.name, annotations={"reaper.runtime/dns-mode": "host"}),
+        pod("dns-own", shell("cat /etc/resolv.conf"), nodeName=node.name),
+    )
+    assert kube.ended("dns-host") == (0, node.run("cat", "/etc/resolv.conf").stdout)
+    assert "svc.cluster.local" in kube.ended("dns-own")[1]
+
+
+def test_combined_annotations(kube):
+    node = kube.workers[0]
+    both = named("parity-both", ("reaper.runtime/dns-mode", "host"), ("reaper.runtime/upper-size", "8M"))
+    script = f"{READ}; cmp /etc/resolv.conf /theirs && echo same; head -c 16M /dev/zero 2>&1 >/var/tmp/fill | grep -o 'No space left'"
+    kube.make(pod("both", shell(script, volumeMounts=[{"name": "r", "mountPath": "/theirs"}]), nodeName=node.name, annotations=both,
+                  volumes=[{"name": "r", "hostPath": {"path": "/etc/resolv.conf", "type": "File"}}]))  # fmt: skip
+    assert kube.ended("both") == (0, "nothing\nsame\nNo space left\n")
+
+
+# --- what the node and the pod say --------------------------------------------------------------
+
+
+def test_config_file_on_node(kube):
+    node = kube.workers[0]
+    with reaper_settings(node, "REAPER_HOST_NAMESPACES=uts"):
         code, text = kube.run("configured", "readlink /proc/self/ns/uts", nodeName=node.name)
         assert (code, text.strip()) == (0, node.run("readlink", "/proc/1/ns/uts").stdout.strip())
-    finally:
-        conf.write_text(before)
 
 
-@pytest.mark.parametrize("annotation", [{"reaper.runtime/exit-grace": "soon"}, {"reaper.runtime/no-such-thing": "1"}],
-                         ids=["invalid_annotation", "unknown_annotation"])  # fmt: skip
-def test_annotations_that_mean_nothing_are_refused(kube, annotation):
-    """The prototype ignored them; a pod that asks for what it does not get is refused with the reason."""
-    name = "bad-annotation"
-    kube.make(pod(name, shell("true"), annotations=annotation))
-    key = next(iter(annotation))
-    until(lambda: any(key in event for event in kube.events(name)), limit=60, what=f"an event that names {key}")
-    kube.kubectl("delete", "pod", name)
+def refused(kube, annotation):
+    """The prototype ignored what means nothing; a pod that asks for what it does not get is refused with the reason."""
+    (key,) = annotation
+    kube.make(pod("bad-annotation", shell("true"), annotations=annotation))
+    until(lambda: any(key in event for event in kube.events("bad-annotation")), limit=60, what=f"an event that names {key}")
+    kube.kubectl("delete", "pod", "bad-annotation")
+
+
+def test_invalid_annotation_graceful_fallback(kube):
+    refused(kube, {"reaper.runtime/exit-grace": "soon"})
+
+
+def test_unknown_annotations_ignored(kube):
+    refused(kube, {"reaper.runtime/no-such-thing": "1"})
+    # those of others are none of our business
+    kube.make(pod("others", shell("echo runs"), annotations={"example.com/no-such-thing": "1"}))
+    assert kube.ended("others") == (0, "runs\n")

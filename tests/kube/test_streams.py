@@ -1,11 +1,15 @@
 """kubectl logs, exec, attach, run, cp and port-forward."""
 
+import fcntl
 import hashlib
 import os
 import pty
 import re
 import select
+import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -104,6 +108,11 @@ def test_a_terminal_with_its_size(kube):
         os.write(master, b"tty; until [ \"$(stty size)\" = '33 77' ]; do sleep 0.1; done; echo size is $(stty size)\n")
         seen = read_until(master, b"size is 33 77")
         assert b"/dev/pts/" in seen
+        # and with the next one
+        os.write(master, b"until [ \"$(stty size)\" = '44 88' ]; do sleep 0.1; done; echo now $(stty size)\n")
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", 44, 88, 0, 0))
+        child.send_signal(signal.SIGWINCH)
+        read_until(master, b"now 44 88")
         os.write(master, b"exit 6\n")
         assert child.wait(30) == 6
     finally:

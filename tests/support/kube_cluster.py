@@ -213,6 +213,11 @@ def runc_pod(name, script, **spec):
     return made
 
 
+def namespace(name, **labels):
+    return {"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {f"reaper.runtime/{key}": value for key, value in labels.items()}}}  # fmt: skip
+
+
 class Kube:
     """What one test makes in the cluster's default namespace; it is deleted when the test has ended."""
 
@@ -262,6 +267,18 @@ def assert_untouched(kube, name, before):
     assert init_pid(kube, name) == before
     assert kube.status(name)["restartCount"] == 0
     assert kube.exec(name, "echo", "still here").stdout == "still here\n"
+
+
+@contextlib.contextmanager
+def reaper_settings(node, text):
+    """The node with further settings, for a while; the next pod is started by them, no daemon has to be told."""
+    conf = node.path("/etc/reaper/reaper.conf")
+    before = conf.read_text()
+    conf.write_text(f"{before}\n{text}\n")
+    try:
+        yield
+    finally:
+        conf.write_text(before)
 
 
 def ready_again(kube, node):
