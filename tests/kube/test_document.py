@@ -89,7 +89,7 @@ def test_a_second_installation_changes_nothing_and_verify_agrees(cluster):
     # which of the overlays is active is the last word, and each node says that it has no door of its own
     assert second.stderr.splitlines()[-1].startswith("install-reaper: RuntimeClass reaper-v2 is there, open: ")
     for node in cluster.nodes.values():
-        assert re.search(r"policy .*open: no rule denies anything", node.reaperctl("doctor").stdout)
+        assert re.search(r"ok +policy .*\n +open: no rule denies anything", node.reaperctl("doctor").stdout)
     verified = cluster.install("--verify")
     assert verified.stdout.count("failed=0") == len(cluster.nodes)
     assert configs(cluster) == before
