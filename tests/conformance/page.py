@@ -12,7 +12,7 @@ SUITES = {
     "cri": "containerd's own CRI suite (`integration`)",
     "critest": "Kubernetes' suite for runtimes (`critest` of cri-tools)",
     "e2e": "Kubernetes' own conformance tests of sig-node and sig-storage (`e2e.test`), those that may run "
-    "beside others; on a worker for each of the two shims, one after the other",
+    "beside others; on a worker for each of the two shims, one after the other; its /bin/sh is busybox'",
 }
 BOTH = "runc's shim fails it too: "
 FIGURES = re.compile(r"^# runc's shim: (\d+) passed, (\d+) failed", re.M)
