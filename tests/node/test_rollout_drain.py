@@ -62,7 +62,7 @@ def test_what_somebody_else_has_closed_stays_closed(fleet):
         assert fleet.api.closed() == {first: "somebody"}
         assert fleet.api.ready() == ([first, second] if play == "install" else [])
     assert {configuration(fleet, name) for name in fleet.names} == {CONFIG}
-    calls = fleet.api.state.with_name("nodes.json.calls").read_text().splitlines()
+    calls = fleet.api.calls()
     assert not [call for call in calls if call == f"uncordon {first}"]
 
 

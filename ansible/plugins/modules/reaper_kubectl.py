@@ -25,9 +25,19 @@ options:
     type: list
     elements: int
   patience:
-    description: Seconds for which an API server that is away is asked again, as after a restart of its containerd.
+    description:
+      - Seconds for which an API server that is away is asked again, as after a restart of its containerd.
+      - The variable C(reaper_kube_patience), or 90, unless it is given.
     type: int
-    default: 90
+  stubborn:
+    description: Whether it is asked again whatever the answer was.
+    type: bool
+    default: false
+  limit:
+    description:
+      - Seconds that one call may take, beside what its own C(--timeout) says.
+      - The variable C(reaper_kube_timeout), or 60, unless it is given.
+    type: int
 """
 
 EXAMPLES = r"""

@@ -48,8 +48,11 @@ WORDS = {
 # seconds that a node takes, before one of this roll-out has told
 GUESS = 15.0
 
-# a part of what ssh, sudo and Ansible say -> what to do about it
+# a part of what kubectl, ssh, sudo and Ansible say -> what to do about it
 HINTS = [
+    ("kubectl drain: ", "see which pod and which budget: kubectl get poddisruptionbudgets --all-namespaces"),
+    ("kubectl wait: ", "look at the node: kubectl describe node, and reaperctl doctor there"),
+    ("kubectl ", "look whether the cluster answers: kubectl get nodes, with the context of the roll-out"),
     ("Incorrect sudo password", "give the right one: --ask-become-pass, or ansible_become_password"),
     ("Missing sudo password", "sudo asks for one: --ask-become-pass, or ansible_become_password"),
     ("Host key verification failed", "look at the node's key, then put it into known_hosts: ssh-keyscan"),
@@ -72,7 +75,7 @@ def hint(message):
     return ""
 
 
-def one_line(text, limit=600):
+def one_line(text, limit=1000):
     """A message as one line without control characters."""
     text = "".join(c if c.isprintable() else " " for c in str(text or ""))
     text = " ".join(text.split())
