@@ -20,7 +20,7 @@
 #   --serial LIST      nodes at a time, one number a batch, the last counts for the rest (default: 1,5,10%)
 #   --parallel N       one batch of all nodes, N at the same time: no canary
 #   --drain            cordon and drain each node before it is worked on
-#   --no-drain         do not (default: only for an upgrade)
+#   --no-drain         do not (the default: pods outlive all of it)
 #   --package PATH     a .deb, an .rpm, a directory of them, or the air-gap tar; default: what dist/ has,
 #                      else it is built in a container
 #   --version VERSION  this version and no other
@@ -448,8 +448,12 @@ build_in_container() {
         return 1
     fi
     say "there is no package in dist/: building one for $1 in a container of $image (some minutes)"
+    # git, for the version is that of the sources
     # shellcheck disable=SC2016
     box=$("$engine" create --platform "linux/$1" --entrypoint /bin/sh --workdir /src "$image" -c '
+        [ ! -d .git ] || command -v git >/dev/null || {
+            apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends git
+        } || exit
         ci/build-packages.sh deb >/dev/null && cp dist/reaper_*.deb /built/') || return 1
     trap '"$engine" rm --force --volumes "$box" >/dev/null 2>&1; rm -rf "$work"' EXIT
     mkdir "$work/source" "$work/source/built"

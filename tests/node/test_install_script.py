@@ -152,3 +152,69 @@ esac""",
     command = [SOURCE / "scripts/install-reaper.sh", "--inventory", inventory, "--context", "ours", "--verify", "--report", tmp_path]
     said = run(command, cwd="/", env={**os.environ, "PATH": f"{bin}:{real}:{os.environ['PATH']}"})
     assert said.stderr.splitlines()[-1].startswith("install-reaper: " + POLICIES[policy])
+
+
+@pytest.mark.full("a compiler and its libraries put into a container, and a build; five minutes")
+def test_a_package_is_built_in_a_container(stock, tmp_path):
+    """As in a checkout that somebody has just made: no dist/. The image is a setting, for there is no registry here."""
+    node = stock("bookworm")
+    image = run([SOURCE / "ci/node-image.sh", "bookworm"], timeout=900).stdout.strip()
+    checkout = tmp_path / "checkout"
+    run(["git", "clone", "--quiet", SOURCE, checkout], timeout=120)
+    commit = run(["git", "-C", checkout, "log", "-1", "--format=%h", "--abbrev=10", "--", "src", "packaging"]).stdout.strip()
+    containers = lambda: set(run(["docker", "ps", "--all", "--quiet"]).stdout.split())  # noqa: E731
+    before = containers()
+    command = [checkout / "scripts/install-reaper.sh", "--kind", node.cluster, "--report", tmp_path]
+    result = run(command, timeout=1800, cwd="/", env={**os.environ, "REAPER_BUILD_IMAGE": image})
+    assert f"building one for amd64 in a container of {image}" in result.stderr
+    (built,) = (checkout / "dist").glob("reaper_*_amd64.deb")
+    assert f"package {built}\n" in result.stderr
+    # of these sources, and older than the release that comes of them
+    assert run(["dpkg-deb", "-f", built, "Version"]).stdout.startswith("0.1.0~2") and commit
+    assert_serves(node)
+    assert containers() <= before
+    # the next call has it
+    again = run(command, timeout=600, cwd="/")
+    assert "building" not in again.stderr and "1 node: 1 unchanged" in again.stdout
+
+
+ENGINE = """#!/bin/sh
+# an engine with one node of kind, and without a registry
+echo "$*" >>"$0.calls"
+case $1 in
+info) ;;
+ps) case "$*" in *role=control-plane*) echo n1 running ;; esac ;;
+version) echo arm64 ;;
+image) %(image)s ;;
+pull) echo "Error response from daemon: registry: no such host" >&2; exit 1 ;;
+create) echo box ;;
+start) echo "cc: error: no such file"; exit 2 ;;
+cp | rm) ;;
+*) exit 9 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("image", "words"), [
+    ("exit 1", "(docker has no image debian:bookworm: Error response from daemon: registry: no such host)"),
+    ("exit 0", "(the build in a container failed)"),
+], ids=["no_image", "build"])  # fmt: skip
+def test_a_package_that_cannot_be_built(tmp_path, image, words):
+    """For another machine's architecture, so that this one cannot do it instead; nothing is left of the container."""
+    for name in ("scripts", "ansible", "ci"):
+        (tmp_path / "checkout").mkdir(exist_ok=True)
+        shutil.copytree(SOURCE / name, tmp_path / "checkout" / name, symlinks=True)
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text(ENGINE % {"image": image})
+    docker.chmod(0o755)
+    command = [tmp_path / "checkout/scripts/install-reaper.sh", "--kind", "any", "--report", tmp_path / "report"]
+    result = run(command, check=False, cwd="/", env={**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)})
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("install-reaper: error: no package: give one with --package, or make one with ci/build-packages.sh") and last.endswith(words)
+    calls = docker.with_name("docker.calls").read_text().splitlines()
+    if image == "exit 0":
+        assert "cc: error: no such file" in result.stderr and calls[-1] == "rm --force --volumes box"
+        assert [call for call in calls if call.startswith("create --platform linux/arm64 ")]
+    assert not (tmp_path / "report").exists() and not list(tmp_path.glob("install-reaper.*"))
