@@ -86,6 +86,58 @@ def test_a_node_that_does_not_answer_ends_it(tmp_path):
     assert told["status"] != 0 and states == ["unchanged", "unchanged", "ok", "unreachable", "untouched"]
 
 
+NOTED = """#!/bin/sh
+case @REAL@:$1 in */reaperctl.real.noted:doctor | */apt-get.noted:*) ;; *) exec @REAL@ "$@" ;; esac
+echo "begin ${REAPER_TREE##*/}" >>"$REAPER_TREE/../order"
+@REAL@ "$@"
+status=$?
+echo "end ${REAPER_TREE##*/}" >>"$REAPER_TREE/../order"
+exit "$status"
+"""
+
+
+def note_the_order(fleet):
+    """Of what changes a node and what looks whether it is well, all in one file; and who was asked anything."""
+    for name in fleet.names:
+        for program in ("apt-get", "reaperctl.real"):
+            path = fleet.top / name / "bin" / program
+            path.rename(f"{path}.noted")
+            path.write_text(NOTED.replace("@REAL@", f"{path}.noted"))
+            path.chmod(0o755)
+        (fleet.top / name / "fault").write_text("999 refused")
+
+
+@pytest.mark.submission("without a canary a bad version is on five nodes at once; twenty seconds")
+def test_the_canary_is_first_and_alone(tmp_path):
+    """With the defaults: one worker, whatever the inventory begins with, from its first command to its last check."""
+    fleet = Fleet(tmp_path, 9)
+    with fleet.inventory.open("a") as file:
+        file.write("[k8s_control_plane]\nnode0001\n")
+    note_the_order(fleet)
+    canary, others = "node0002", [name for name in fleet.names if name != "node0002"]
+    (fleet.top / canary / "fault").write_text("7 refused")
+    told = fleet.play("install", check=False)
+    nodes = {node["node"]: node for node in told["report"]["nodes"]}
+    assert told["status"] != 0 and nodes[canary]["state"] == "rolled_back", nodes[canary]
+    assert "refused by the test" in nodes[canary]["message"], nodes[canary]
+    assert "the batches after this one were not touched" in told["said"]
+    assert {nodes[name]["state"] for name in others} == {"untouched"}
+    assert [name for name in others if (fleet.top / name / "calls").exists()] == [], "nobody has even looked at them"
+    assert {state_of(fleet, name) for name in fleet.names} == {"before"}
+
+    (fleet.top / canary / "fault").unlink()
+    (fleet.top / "order").unlink(missing_ok=True)
+    told = fleet.play("install")
+    assert [node["node"] for node in told["report"]["nodes"] if node["batch"] == 0] == [canary]
+    order = [line.split() for line in (fleet.top / "order").read_text().splitlines()]
+    its = [at for at, (_, name) in enumerate(order) if name == canary]
+    # the package and the check at least, each begun and ended, and then the others; the control plane behind all workers
+    assert len(its) >= 4 and its == list(range(len(its))) and order[its[-1]] == ["end", canary]
+    plane = [at for at, (_, name) in enumerate(order) if name == "node0001"]
+    assert plane == list(range(len(order) - len(plane), len(order)))
+    assert {state_of(fleet, name) for name in fleet.names} == {"after"}
+
+
 @pytest.mark.full("two roll-outs for each of a dozen commands; five minutes")
 @pytest.mark.parametrize("how", HOWS)
 def test_an_installation(tmp_path, how):
