@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/str.h"
 
 void fd_close(int *fd)
 {
@@ -157,4 +159,23 @@ ssize_t fd_recv(int sock, void *data, size_t len, int *ret_fd)
 	}
 	*ret_fd = got;
 	return n;
+}
+
+int fd_open_below(const char *root, const char *name, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOCTTY)),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	_cleanup_close_ int dir = -EBADF;
+	long fd;
+
+	if (str_empty(root)) {
+		fd = open(name, flags | O_CLOEXEC | O_NOCTTY);
+		return fd < 0 ? -errno : (int)fd;
+	}
+	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
 }

@@ -12,6 +12,12 @@ void fd_close(int *fd);
 /* A close-on-exec copy of `fd` with a number of at least 3. Returns the new fd or -errno. */
 int fd_copy(int fd);
 
+/*
+ * Opens `name` (absolute, as seen from inside) below `root` ("" is this machine): symbolic links,
+ * absolute ones too, stay inside. -errno.
+ */
+int fd_open_below(const char *root, const char *name, int flags);
+
 /* Makes `fd` non-blocking. */
 int fd_set_nonblock(int fd);
 

@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 /*
@@ -128,14 +130,13 @@ static bool has_magic(const char *s)
 static int match_component(
 	const char *root, const char *dir, const char *component, size_t max, char ***names)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_closedir_ DIR *d = NULL;
+	int fd = fd_open_below(root, *dir ? dir : "/", O_RDONLY | O_DIRECTORY);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
-	int r = str_printf(&path, "%s%s/", root, dir);
+	int r;
 
-	if (r < 0)
-		return r;
-	d = opendir(path);
+	if (fd >= 0 && !d)
+		fd_close(&fd);
 	while (d && (e = readdir(d))) {
 		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") ||
 			!glob_match(component, e->d_name))
@@ -152,16 +153,13 @@ static int match_component(
 static int expand_one(
 	const char *root, const char *dir, const char *component, size_t max, char ***names)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -EBADF;
 	struct stat st;
-	int r;
 
 	if (has_magic(component))
 		return match_component(root, dir, component, max, names);
-	r = str_printf(&path, "%s%s/%s", root, dir, component);
-	if (r < 0)
-		return r;
-	if (lstat(path, &st) < 0)
+	fd = fd_open_below(root, *dir ? dir : "/", O_PATH | O_DIRECTORY);
+	if (fd < 0 || fstatat(fd, component, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	return strv_appendf(names, "%s/%s", dir, component);
 }

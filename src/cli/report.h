@@ -103,7 +103,8 @@ enum outcome {
 	X(E_NO_PROOF, "E_NO_PROOF", REFUSED, REFUSED,                                             \
 		"report this with the output of: containerd config dump")                         \
 	X(E_FILE, "E_FILE", REFUSED, REFUSED,                                                     \
-		"make the file writable, then: reaperctl containerd apply")                       \
+		"see that it is a file that can be read and written, then: reaperctl containerd " \
+		"apply")                                                                          \
 	X(E_STATE_DIR, "E_STATE_DIR", REFUSED, REFUSED,                                           \
 		"make /var/lib/reaper writable, then: reaperctl containerd apply")                \
 	X(E_KILL_MODE, "E_KILL_MODE", REFUSED, REFUSED,                                           \

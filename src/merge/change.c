@@ -152,7 +152,7 @@ int change_recover(const struct daemon *d, const char *handler, struct journal *
 	if (r == 0 && path)
 		r = trim(d->root, j, path, hash);
 	else if (r == 0)
-		r = str_printf(&path, "%s%s", d->root, j->config);
+		r = root_path(d->root, j->config, &path);
 	if (r < 0)
 		return err_sysf(err, -r, "%s%s", d->root, j->config);
 	write_sweep(path);

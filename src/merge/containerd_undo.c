@@ -17,6 +17,7 @@
 #include "node/pods.h"
 #include "merge/undo_cut.h"
 #include "merge/write.h"
+#include "node/root.h"
 
 static void undo_done(struct undo *u)
 {
@@ -180,8 +181,12 @@ static int write_cut(struct undo *u, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (!u->text)
-		return write_unlink(f->path, err);
+	if (!u->text) {
+		_cleanup_free_ char *path = NULL;
+
+		r = root_path(root, f->name, &path);
+		return r < 0 ? err_sysf(err, -r, "%s", f->path) : write_unlink(path, err);
+	}
 	r = write_prepare(&job, root, f->name, hash, u->text, u->len, err);
 	return r < 0 ? r : write_commit(&job, err);
 }
@@ -225,6 +230,7 @@ static int undo_write(struct undo *u, struct report *rep)
 {
 	const struct daemon *d = &u->plan.daemon;
 	const struct conf_file *f = plan_file(&u->plan);
+	_cleanup_free_ char *path = NULL;
 	struct err err = ERR_INIT;
 	int r;
 
@@ -235,7 +241,7 @@ static int undo_write(struct undo *u, struct report *rep)
 	if (r < 0)
 		return report_set(rep, r == -ENOTRECOVERABLE ? REASON_E_UNDO_FAILED : REASON_E_FILE,
 			"%s", err.text);
-	if (write_hash(f->path, rep->hash_after) < 0)
+	if (root_path(d->root, f->name, &path) < 0 || write_hash(path, rep->hash_after) < 0)
 		rep->hash_after[0] = '\0';
 	journal_remove(d->root, u->plan.handler, 0);
 	journal_rotate(d->root, NULL);

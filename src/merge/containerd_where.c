@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli/child.h"
 #include "merge/engine.h"
+#include "node/root.h"
 #include "view/inside.h"
 
 /* The PATH of systemd's units, which containerd searches, in its order. */
@@ -21,13 +22,12 @@ enum { OF_ADMINISTRATORS = 2, ENVIRON_MAX = 1 << 20 }; /* so many of them belong
 static char *find_shim(const char *root, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
+		_cleanup_free_ char *name = NULL;
 		char *path = NULL;
 
-		if (str_printf(&path, "%s%s/containerd-shim-reaper-v2", root, dirs[i]) < 0)
-			return NULL;
-		if (access(path, X_OK) == 0)
+		if (str_printf(&name, "%s/containerd-shim-reaper-v2", dirs[i]) < 0 ||
+			root_program(root, name, &path) < 0 || path)
 			return path;
-		free(path);
 	}
 	return NULL;
 }

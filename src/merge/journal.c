@@ -44,9 +44,19 @@ void journal_done(struct journal *j)
 static int path_of(const char *root, const char *handler, char **ret)
 {
 	bool usual = !handler || str_eq(handler, STANZA_HANDLER);
+	_cleanup_free_ char *name = NULL;
+	int r = str_printf(
+		&name, JOURNAL_DIR "/journal%s%s", usual ? "" : "-", usual ? "" : handler);
 
-	return str_printf(
-		ret, "%s" JOURNAL_DIR "/journal%s%s", root, usual ? "" : "-", usual ? "" : handler);
+	return r < 0 ? r : root_path(root, name, ret);
+}
+
+static int backup_path(const char *root, const char *file, char **ret)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = str_printf(&name, JOURNAL_DIR "/backups/%s", file);
+
+	return r < 0 ? r : root_path(root, name, ret);
 }
 
 /* ---- reading: the file is TOML, for we have a reader ---- */
@@ -113,13 +123,14 @@ int journal_load(const char *root, const char *handler, struct journal *ret, str
 	size_t len;
 	int r = path_of(root, handler, &path);
 
-	if (r < 0)
-		return err_sysf(err, -r, "journal");
-	r = file_read_at(AT_FDCWD, path, JOURNAL_SIZE_MAX, &text, &len, err);
+	if (r < 0 && r != -ENOENT)
+		return err_sysf(err, -r, "%s" JOURNAL_DIR, root);
+	if (r == 0)
+		r = file_read_at(AT_FDCWD, path, JOURNAL_SIZE_MAX, &text, &len, err);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
-		return r;
+		return r == -EFBIG ? -EBADMSG : r; /* none of ours: the markers say enough */
 	if (toml_parse(path, text ? text : "", len, 0, &doc, err) < 0)
 		return -EBADMSG;
 	r = from_doc(doc, &j);
@@ -230,7 +241,7 @@ int journal_backup(const char *root, const void *data, size_t len, char **ret_na
 	clock_text(clock_wall().tv_sec, stamp);
 	r = str_printf(&name, "%s-%.12s.bak", without(stamp, "-:"), hash);
 	if (r == 0)
-		r = str_printf(&path, "%s" JOURNAL_DIR "/backups/%s", root, name);
+		r = backup_path(root, name, &path);
 	if (r < 0)
 		return err_sysf(err, -r, "backup");
 	r = file_replace_at(AT_FDCWD, path, data, len, 0600, err);
@@ -243,7 +254,7 @@ int journal_read_backup(
 	const char *root, const char *name, char **ret_data, size_t *ret_len, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
-	int r = str_printf(&path, "%s" JOURNAL_DIR "/backups/%s", root, name);
+	int r = backup_path(root, name, &path);
 
 	if (r < 0)
 		return err_sysf(err, -r, "backup");
@@ -254,7 +265,7 @@ void journal_remove_backup(const char *root, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (name && str_printf(&path, "%s" JOURNAL_DIR "/backups/%s", root, name) == 0)
+	if (name && backup_path(root, name, &path) == 0)
 		(void)unlink(path);
 	root_rmdirs(root, JOURNAL_DIR "/backups", 1);
 }
@@ -265,7 +276,7 @@ static void sweep_directory(const char *root, const char *name)
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *e;
 
-	if (str_printf(&path, "%s%s", root, name) < 0)
+	if (root_path(root, name, &path) < 0)
 		return;
 	dir = opendir(path);
 	while (dir && (e = readdir(dir))) {
@@ -295,7 +306,7 @@ void journal_rotate(const char *root, const char *keep)
 	struct dirent *e;
 	size_t n;
 
-	if (str_printf(&path, "%s" JOURNAL_DIR "/backups", root) < 0)
+	if (root_path(root, JOURNAL_DIR "/backups", &path) < 0)
 		return;
 	dir = opendir(path);
 	while (dir && (e = readdir(dir))) {

@@ -46,7 +46,8 @@ static bool is_blank(const struct toml_doc *doc)
 static int refuse_unversioned(
 	const struct cli_args *args, struct plan *p, const struct conf_file *f, struct report *rep)
 {
-	if (!args->allow_unversioned)
+	/* a block that stands there was allowed when it was written */
+	if (!args->allow_unversioned && !p->has_block)
 		return report_set(rep, REASON_E_UNVERSIONED,
 			"%s has no version or version 1: what a runtime table is called in it "
 			"depends on the release of containerd, so that a table written now may be "

@@ -12,15 +12,31 @@ static int refuse_dead(const struct plan *p, const char *place, struct report *r
 		place, p->handler, p->daemon.version);
 }
 
+/* Which line of which file says it: the one that would be changed, or another one of the set. */
+static const struct toml_node *find_entry(
+	const struct plan *p, const struct baseline *b, char *place, size_t size)
+{
+	const struct toml_node *here = plan_entry_in(p, b->file), *entry = here;
+	const char *path = plan_file(p)->path;
+
+	for (size_t i = 0; i < p->set.n && !entry; i++) {
+		path = p->set.files[i].path;
+		entry = p->set.files[i].doc ? plan_entry_in(p, p->set.files[i].doc) : NULL;
+	}
+	if (entry)
+		(void)snprintf(place, size, "%s, line %u", path, entry->line);
+	else
+		(void)snprintf(place, size, "%s or a file it imports", p->set.files[0].path);
+	return here;
+}
+
 int plan_judge_foreign(const struct plan *p, const struct baseline *b, const struct toml_node *ours,
 	struct report *rep)
 {
-	const struct toml_node *here = plan_entry_in(p, b->file);
-	const char *type = toml_get_string(b->dump, ours, "runtime_type");
 	char place[600];
+	const struct toml_node *here = find_entry(p, b, place, sizeof(place));
+	const char *type = toml_get_string(b->dump, ours, "runtime_type");
 
-	(void)snprintf(place, sizeof(place), here ? "%s, line %u" : "%s or a file it imports",
-		plan_file(p)->path, here ? here->line : 0);
 	if (!ours && stanza_is_ours(b->file, here)) {
 		report_note(rep,
 			"%s: a runtime \"%s\" stands there under a name that containerd %s does "

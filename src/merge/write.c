@@ -171,7 +171,7 @@ static int prepare_existing(struct write_job *job, int fd, struct err *err)
 static int prepare_new(struct write_job *job, const char *name, struct err *err)
 {
 	_cleanup_free_ char *there = NULL;
-	int r = str_printf(&job->path, "%s%s", job->root, name);
+	int r = root_path(job->root, name, &job->path);
 
 	if (r == 0)
 		r = tmp_name(job->path, &job->tmp);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -131,11 +132,26 @@ int confset_absolute(const char *importer, const char *import, char **ret)
 	return r;
 }
 
-static int resolve_import(struct confset *s, size_t importer, const char *root,
+/* Older releases look for a relative pattern where the daemon works, which is "/" for a service. */
+static bool pattern_is_of_root(const struct daemon *d)
+{
+	return d->major == 1 && !daemon_at_least(d, 1, 7, 16) && (d->minor != 6 || d->patch < 30);
+}
+
+/* A link that leads nowhere is missing with no flags, and is there with O_NOFOLLOW. */
+static bool is_missing(const char *root, const char *name, int flags)
+{
+	_cleanup_close_ int fd = root_open(root, name, O_PATH | flags);
+
+	return fd == -ENOENT;
+}
+
+static int resolve_import(const struct daemon *d, struct confset *s, size_t importer,
 	const struct toml_node *item, bool *ret_imports, struct err *err)
 {
-	_cleanup_free_ char *name = NULL, *path = NULL;
+	_cleanup_free_ char *name = NULL;
 	_cleanup_strv_ char **names = NULL;
+	const char *from = s->files[importer].name, *root = d->root;
 	size_t index;
 	int r;
 
@@ -143,19 +159,19 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 	if (item->type != TOML_STRING || str_empty(item->text))
 		return err_setf(err, ERR_INVALID, EINVAL, "%s, line %u: an import is no file name",
 			s->files[importer].name, item->line);
-	r = confset_absolute(s->files[importer].name, item->text, &name);
+	if (strchr(item->text, '*') && pattern_is_of_root(d))
+		from = "/";
+	r = confset_absolute(from, item->text, &name);
 	if (r == 0 && strchr(item->text, '*')) {
 		r = glob_expand(root, name, CONFSET_FILES_MAX, &names);
 		for (char **n = names; r == 0 && n && *n; n++)
 			r = confset_add_import(s, importer, root, *n, &index);
 	} else if (r == 0) {
-		r = str_printf(&path, "%s%s", root, name);
-		if (r == 0 && access(path, F_OK) < 0)
+		if (is_missing(root, name, 0))
 			return err_setf(err, ERR_INVALID, ENOENT,
 				"%s, line %u: imports \"%s\", which does not exist",
 				s->files[importer].name, item->line, item->text);
-		if (r == 0)
-			r = confset_add_import(s, importer, root, name, &index);
+		r = confset_add_import(s, importer, root, name, &index);
 	}
 	if (r < 0)
 		return err_sysf(err, -r, "%s: imports \"%s\"", s->files[importer].name, item->text);
@@ -163,7 +179,14 @@ static int resolve_import(struct confset *s, size_t importer, const char *root,
 	return 0;
 }
 
-static int read_text(struct conf_file *f, const char *root, struct err *err)
+/* Link of a drop-in that somebody has switched off. */
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/* `off`: /dev/null in its place is an empty file. */
+static int read_text(struct conf_file *f, const char *root, bool off, struct err *err)
 {
 	_cleanup_close_ int fd = root_open(root, f->name, O_RDONLY | O_NONBLOCK);
 	struct stat st;
@@ -173,17 +196,21 @@ static int read_text(struct conf_file *f, const char *root, struct err *err)
 		return err_sysf(err, -fd, "%s", f->path);
 	if (fstat(fd, &st) < 0)
 		return err_sysf(err, errno, "%s", f->path);
-	if (!S_ISREG(st.st_mode))
+	if (off && is_null(&st))
+		f->exists = true;
+	else if (!S_ISREG(st.st_mode))
 		return err_setf(err, ERR_UNKNOWN, EISDIR, "%s is no regular file", f->path);
+	if (f->exists)
+		return 0;
 	r = file_read_fd(fd, f->path, CONFSET_FILE_MAX, &f->text, &f->len, err);
 	if (r == 0)
 		f->exists = true;
 	return r;
 }
 
-static int read_file(struct conf_file *f, const char *root, struct err *err)
+static int read_file(struct conf_file *f, const char *root, bool off, struct err *err)
 {
-	int r = read_text(f, root, err);
+	int r = read_text(f, root, off, err);
 
 	return r < 0 ? r
 		     : toml_parse(
@@ -199,7 +226,7 @@ int confset_add_file(const struct daemon *d, struct confset *s, const char *name
 		return err_sysf(err, -r, "%s", name);
 	if (s->files[*ret_index].exists)
 		return 1;
-	r = read_file(&s->files[*ret_index], d->root, err);
+	r = read_file(&s->files[*ret_index], d->root, false, err);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
@@ -217,7 +244,7 @@ int confset_add_template(const struct daemon *d, struct confset *s, const char *
 	if (r < 0)
 		return err_sysf(err, -r, "%s", name);
 	f = &s->files[*ret_index];
-	r = read_text(f, d->root, err);
+	r = read_text(f, d->root, false, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	f->masked = malloc(f->len + 1);
@@ -250,18 +277,17 @@ int confset_cut(struct conf_file *f, size_t begin, size_t end, struct err *err)
 int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, struct err *err)
 {
 	size_t root;
-	struct stat st;
 	int r = add_file(s, d->root, d->config, &root);
 
 	*ret_imports = false;
 	if (r < 0)
 		return err_sysf(err, -r, "%s", d->config);
-	if (lstat(s->files[0].path, &st) < 0 && errno == ENOENT)
+	if (is_missing(d->root, d->config, O_NOFOLLOW))
 		return 0;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct toml_node *imports;
 
-		r = read_file(&s->files[i], d->root, err);
+		r = read_file(&s->files[i], d->root, i > 0, err);
 		if (r < 0)
 			return r;
 		imports = toml_get(s->files[i].doc, toml_root(s->files[i].doc), "imports");
@@ -272,7 +298,7 @@ int confset_load(const struct daemon *d, struct confset *s, bool *ret_imports, s
 				imports->line);
 		}
 		for (const struct toml_node *n = imports ? imports->first : NULL; n; n = n->next) {
-			r = resolve_import(s, i, d->root, n, ret_imports, err);
+			r = resolve_import(d, s, i, n, ret_imports, err);
 			if (r < 0)
 				return r;
 		}

@@ -5,8 +5,8 @@
  *
  * Rules of imports (cmd/containerd/server/config of 1.6 … 2.3, measured): a relative name belongs
  * to the importing file's directory; a '*' makes it a glob (sorted; '*' matches dot files too),
- * without one '?' and '[' are plain; each file is read once; a glob may match nothing, a plain name
- * must exist.
+ * which before 1.6.30 and 1.7.16 belongs to the daemon's working directory; without one '?' and '['
+ * are plain; each file is read once; a glob may match nothing, a plain name must exist.
  */
 #pragma once
 

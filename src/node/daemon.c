@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "cli/child.h"
 #include "node/distro.h"
+#include "node/root.h"
 #include "node/unit.h"
 
 void daemon_done(struct daemon *d)
@@ -241,12 +242,7 @@ static char *running_program(pid_t pid)
 /* The containerd that a distribution brings along. */
 static int find_bundled(struct daemon *d, const struct distro *distro)
 {
-	_cleanup_free_ char *path = NULL;
-	int r = str_printf(&path, "%s%s", d->root, distro->program);
-
-	if (r == 0 && access(path, X_OK) == 0)
-		d->program = TAKE_PTR(path);
-	return r;
+	return root_program(d->root, distro->program, &d->program);
 }
 
 /* The first of the distribution's units that runs, else its first: 0 with or without a service
@@ -285,16 +281,11 @@ static int find_program(const struct cli_args *args, struct daemon *d, const cha
 		return 0;
 	if (exec_path && access(exec_path, X_OK) == 0)
 		return str_dup(&d->program, exec_path);
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		_cleanup_free_ char *path = NULL;
-		int r = str_printf(&path, "%s%s", d->root, places[i]);
+	for (size_t i = 0; i < ARRAY_LEN(places) && !d->program; i++) {
+		int r = root_program(d->root, places[i], &d->program);
 
 		if (r < 0)
 			return r;
-		if (access(path, X_OK) == 0) {
-			d->program = TAKE_PTR(path);
-			return 0;
-		}
 	}
 	return 0;
 }
@@ -347,7 +338,7 @@ static int read_command(struct daemon *d, struct unit_words *w)
 	w->exec_argv = argv;
 	if (w->exec_path || argv[0][0] != '/')
 		return 0; /* systemctl has said it */
-	return str_printf(&w->exec_path, "%s%s", d->root, argv[0]);
+	return root_program(d->root, argv[0], &w->exec_path);
 }
 
 /* What --config names, else what the running daemon was started with, else the unit says. */

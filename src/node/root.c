@@ -3,32 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 int root_open(const char *root, const char *name, int flags)
 {
-	struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC | O_NOCTTY),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	_cleanup_close_ int dir = -EBADF;
-	long fd;
-
-	if (str_empty(root)) {
-		fd = open(name, flags | O_CLOEXEC | O_NOCTTY);
-		return fd < 0 ? -errno : (int)fd;
-	}
-	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
-	fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	return fd_open_below(root, name, flags);
 }
 
 int root_real_path(int fd, char **ret_path)
@@ -44,22 +30,89 @@ int root_real_path(int fd, char **ret_path)
 	return str_dup(ret_path, target);
 }
 
+static bool is_dangling(const char *root, const char *name)
+{
+	_cleanup_close_ int fd = root_open(root, name, O_PATH | O_NOFOLLOW);
+
+	return fd >= 0;
+}
+
+/*
+ * ROOT/NAME of a directory, where it really lies: links are followed as inside the root. The first
+ * *ret_there bytes of the path are there, the rest has to be made. A link that leads nowhere is
+ * -ENOENT: behind it something would be made that is outside of the root.
+ */
+static int resolve(const char *root, const char *name, char **ret_path, size_t *ret_there)
+{
+	_cleanup_free_ char *there = strdup(name), *real = NULL;
+	int r;
+
+	if (!there)
+		return -ENOMEM;
+	for (;;) {
+		_cleanup_close_ int fd =
+			root_open(root, *there ? there : "/", O_PATH | O_DIRECTORY);
+		char *slash = strrchr(there, '/');
+
+		if (fd >= 0) {
+			r = str_empty(root) ? str_dup(&real, there) : root_real_path(fd, &real);
+			if (r < 0)
+				return r;
+			*ret_there = strlen(real);
+			return str_printf(ret_path, "%s%s", real, name + strlen(there));
+		}
+		if (fd != -ENOENT || !slash || is_dangling(root, there))
+			return fd;
+		*slash = '\0';
+	}
+}
+
+int root_path(const char *root, const char *name, char **ret_path)
+{
+	const char *slash = strrchr(name, '/');
+	_cleanup_free_ char *dir = NULL, *path = NULL;
+	size_t there;
+	int r;
+
+	if (str_empty(root) || !slash)
+		return str_dup(ret_path, name);
+	r = str_printf(&dir, "%.*s", (int)(slash - name), name);
+	if (r == 0)
+		r = resolve(root, dir, &path, &there);
+	return r < 0 ? r : str_printf(ret_path, "%s%s", path, slash);
+}
+
+int root_program(const char *root, const char *name, char **ret_path)
+{
+	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	*ret_path = NULL;
+	if (str_empty(root))
+		return access(name, X_OK) == 0 ? str_dup(ret_path, name) : 0;
+	fd = root_open(root, name, O_PATH);
+	if (fd < 0)
+		return 0;
+	r = root_real_path(fd, &path);
+	if (r == 0 && access(path, X_OK) == 0)
+		*ret_path = TAKE_PTR(path);
+	return r;
+}
+
 int root_missing_dirs(const char *root, const char *name, char **ret_last)
 {
 	_cleanup_free_ char *path = NULL;
-	int missing = 0, r = str_printf(&path, "%s%s", root, name);
+	size_t there = 0;
+	int missing = 0, r = resolve(root, name, &path, &there);
 
 	if (r < 0)
 		return r;
-	for (; access(path, F_OK) < 0; missing++) {
-		char *slash = strrchr(path, '/');
-
-		if (errno != ENOENT || !slash)
-			return -errno;
-		slash[slash == path] = '\0';
-	}
-	*ret_last = TAKE_PTR(path);
-	return missing;
+	for (const char *p = path + there; *p; p++)
+		missing += *p == '/';
+	path[there] = '\0';
+	r = str_dup(ret_last, there > 0 ? path : "/");
+	return r < 0 ? r : missing;
 }
 
 /* Removes the directories above `path` that were made for it; returns `r`. */
@@ -95,15 +148,16 @@ static int mkdirs(char *path, size_t at, mode_t mode, mode_t last_mode)
 int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mode)
 {
 	_cleanup_free_ char *path = NULL;
-	int r = str_printf(&path, "%s%s", root, name);
+	size_t there = 0;
+	int r = resolve(root, name, &path, &there);
 	mode_t mask;
 
-	if (r < 0)
+	if (r < 0 || !path[there])
 		return r;
 	/* it must not decide who can read a configuration directory; these programs have one thread
 	 */
 	mask = umask(0);
-	r = mkdirs(path, strlen(root) + 1, mode, last_mode);
+	r = mkdirs(path, there + 1, mode, last_mode);
 	(void)umask(mask);
 	return r;
 }
@@ -111,8 +165,9 @@ int root_mkdirs(const char *root, const char *name, mode_t mode, mode_t last_mod
 void root_rmdirs(const char *root, const char *name, int levels)
 {
 	_cleanup_free_ char *path = NULL;
+	size_t there;
 
-	if (str_printf(&path, "%s%s", root, name) < 0)
+	if (resolve(root, name, &path, &there) < 0)
 		return;
 	for (; levels > 0; levels--) {
 		char *slash = strrchr(path, '/');

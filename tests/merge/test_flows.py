@@ -4,6 +4,8 @@ those of the list that tests/support/confmerge/cases.py follows."""
 import json
 import os
 import re
+import shutil
+import stat
 import subprocess
 
 import pytest
@@ -576,3 +578,96 @@ def test_diff_and_status_are_for_people(tree, config, ctl):
     assert said.returncode == 0 and "reaper-v2" in said.stdout and "1.7.24" in said.stdout
     said = ctl.text("undo", "--dry-run", "--diff")
     assert said.returncode == 10 and "-runtime_type" in said.stdout
+
+
+def test_an_unversioned_file_was_allowed_once(tree, ctl):
+    """What was written with --allow-unversioned is verified, and applied again, without it."""
+    write(tree / CONFIG[1:], 'root = "/srv/containerd"\n')
+    ctl.must("apply", "E_UNVERSIONED")
+    ctl.must("apply", "changed", "--allow-unversioned")
+    assert any("verify" in note for note in ctl.must("verify", "ok")["notes"])
+    before = judge.census(tree)
+    ctl.must("apply", "ok")
+    assert judge.census(tree) == before
+
+
+# --- links of directories: what is absolute in them is so inside of the tree ---
+
+
+def link(tree, name, target):
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to(target)
+
+
+def applied_and_undone(tree, ctl, inside):
+    before = clean(tree)
+    view = judge.census(tree)
+    assert ctl("plan")[0] == 10 and judge.census(tree) == view
+    ctl.must("apply", "changed")
+    assert "reaper-v2" in (tree / inside).read_text()
+    ctl.must("verify", "ok")
+    ctl.must("undo", "removed")
+    assert clean(tree) == before
+
+
+@pytest.mark.parametrize("target", ["/opt/containerd", "../opt/containerd"])
+def test_a_linked_configuration_directory(tree, ctl2, target):
+    link(tree, "etc/containerd", target)
+    write(tree / "opt/containerd/config.toml", BASE)
+    applied_and_undone(tree, ctl2, "opt/containerd/config.toml")
+    (tree / "opt/containerd/config.toml").unlink()  # and a file that is made in it
+    applied_and_undone(tree, ctl2, "opt/containerd/config.toml")
+
+
+def test_a_link_to_a_directory_that_is_not_there(tree, ctl2):
+    """What is made must not come to lie outside of the tree."""
+    outside = tree.parent / f"{tree.name}-outside"
+    outside.mkdir()
+    try:
+        link(tree, "etc/containerd", str(outside))
+        before = judge.census(tree)
+        assert ctl2("apply")[1]["reason"] == "E_FILE"
+        assert judge.census(tree) == before and not list(outside.iterdir())
+    finally:
+        outside.rmdir()
+
+
+def test_linked_imports(tree, ctl2):
+    write(tree / CONFIG[1:], 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml", "/etc/containerd/x.toml"]\n' + RUNC3)
+    write(tree / "srv/x.toml", "version = 3\n")
+    (tree / "srv/d").mkdir()
+    link(tree, "etc/containerd/x.toml", "/srv/x.toml")
+    link(tree, "etc/containerd/conf.d", "/srv/d")
+    link(tree, "srv/d/00-off.toml", "/dev/null")
+    (tree / "dev").mkdir()
+    os.mknod(tree / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    applied_and_undone(tree, ctl2, "srv/d/50-reaper.toml")
+    write(tree / "srv/d/10-ours.toml", f"version = 3\n[{V3}.reaper-v2]\n{FULL}")
+    assert "conf.d/10-ours.toml, line 2" in ctl2.must("apply", "adopted")["message"]
+
+
+def test_a_linked_state_directory(tree, ctl2, config):
+    (tree / "data/lib").mkdir(parents=True)
+    link(tree, "var/lib", "/data/lib")
+    ctl2.must("apply", "changed")
+    assert (tree / "data/lib/reaper/containerd/journal").exists()
+    ctl2.must("undo", "removed")
+    assert config.read_text() == BASE
+
+
+def test_a_journal_that_is_none_of_ours(tree, ctl2, config):
+    ctl2.must("apply", "changed")
+    (tree / STATE / "containerd/journal").write_bytes(b"x" * 100_000)
+    ctl2.must("apply", "ok")
+    ctl2.must("undo", "removed")
+    assert config.read_text() == BASE
+
+
+def test_a_linked_program(tree, config):
+    """The tree's own containerd, as k3s has it: behind an absolute link."""
+    link(tree, "usr/bin/containerd", "/opt/containerd-1/containerd")
+    (tree / "opt/containerd-1").mkdir(parents=True)
+    shutil.copy(judge.program("2.1"), tree / "opt/containerd-1/containerd")
+    result = subprocess.run([REAPERCTL, "containerd", "plan", "--root", tree, "--json"], capture_output=True, timeout=60)
+    said = json.loads(result.stdout)
+    assert (result.returncode, said["reason"]) == (10, "change") and said["containerd"].startswith("2.1"), said

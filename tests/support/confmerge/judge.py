@@ -79,10 +79,10 @@ def dump(version, tree):
     """The daemon's view of the tree's configuration as it would read it on a node, or None."""
     if not (tree / "etc/containerd/config.toml").exists():
         return tomllib.loads(default(version))
-    # its absolute imports mean the tree: in a mount namespace it is /etc/containerd
+    # its absolute imports mean the tree: in a mount namespace it is /etc/containerd; a service works in /
     script = 'mount --bind "$1/etc/containerd" /etc/containerd && exec "$2" -c /etc/containerd/config.toml config dump'
     result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(tree), program(version)],
-                            capture_output=True, timeout=900)  # fmt: skip
+                            capture_output=True, timeout=900, cwd="/")  # fmt: skip
     if result.returncode != 0:
         return None
     return tomllib.loads(result.stdout.decode())
