@@ -69,7 +69,7 @@ status=0
 tests/conformance/isolated "$logs" "$python" -B tests/bench/measure.py --programs "$programs" --floor /run/out/floor \
     --rows "$rows" --rounds "$rounds" || status=$?
 # systemd is needed: on a node, outside of those namespaces
-if grep -qE -- "$rows" <<<"cri_pod_up_systemd cri_pod_down_systemd"; then
+if grep -qP -- "$rows" <<<"cri_pod_up_systemd cri_pod_down_systemd"; then
     { ci/engine.sh && "$python" -B tests/bench/systemd.py --rounds "$rounds" --out "$logs/results.csv"; } || status=$?
 fi
 [ -z "$document" ] || "$python" -B tests/bench/document.py "$logs" docs
