@@ -248,7 +248,7 @@ package_packages="debhelper dpkg-dev lintian fakeroot build-essential rpm rpmlin
 node_packages="containerd runc containernetworking-plugins mmdebstrap iproute2 iptables procps util-linux"
 conformance_packages="busybox-static containerd containernetworking-plugins iproute2 iptables lsof netcat-traditional
     openssl procps runc"
-component_packages="e2fsprogs xfsprogs btrfs-progs valgrind"
+component_packages="busybox-static e2fsprogs xfsprogs btrfs-progs valgrind"
 kube_packages="busybox-static curl"
 vm_packages="qemu-system-x86 e2fsprogs openssh-client"
 

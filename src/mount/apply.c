@@ -158,6 +158,11 @@ static int apply_bind(struct applier *a, const struct mount_op *op, struct err *
 	/* "rw" and "dev" take nothing away: a mount that is read-only on the host stays it */
 	o.clear = o.rec_clear = 0;
 	r = attach(a, op->tree, op->guard, op->dest, &o, err);
+	if (r == -ENOENT && op->optional) {
+		if (err)
+			*err = (struct err)ERR_INIT;
+		return 0; /* the host has removed it meanwhile */
+	}
 	if (r == 0 && op->of_host && mount_foreign_add(a->foreign, op->tree) == -ENOMEM)
 		return err_sysf(err, ENOMEM, "%s", op->dest);
 	return r;

@@ -178,7 +178,7 @@ static int find_changes(const struct target *t, struct upper_changes *changes, s
 
 	for (size_t i = 0; i < t->uppers.n && r == 0; i++)
 		r = diff_layer(&t->uppers.v[i], changes, err);
-	return r < 0 ? r : upper_find_packages(changes, t->uppers.v[0].dir, err);
+	return r < 0 ? r : upper_find_packages(changes, &t->uppers, err);
 }
 
 static void print_change(const struct upper_change *c, const char *path)

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include "base/err.h"
+#include "view/uppers.h"
 
 enum upper_change_kind { UPPER_ADDED, UPPER_CHANGED, UPPER_DELETED };
 
@@ -44,8 +45,9 @@ void upper_changes_done(struct upper_changes *c);
 int upper_diff(int upper, int lower, const char *point, struct upper_changes *c, struct err *err);
 
 /*
- * Fills in the packages: those of the node, and those that were installed in the view
- * (`root_upper`: directory of what was written to /). Read from dpkg's lists, or asked of `rpm`
+ * Fills in the packages: those of the node, and those that were installed in the view, whose lists
+ * are where it was written to /var/lib/dpkg. Read from dpkg's lists, or asked of `rpm`
  * where there is no dpkg. On a node with neither nothing is filled in.
  */
-int upper_find_packages(struct upper_changes *c, const char *root_upper, struct err *err);
+int upper_find_packages(
+	struct upper_changes *c, const struct mount_uppers *uppers, struct err *err);

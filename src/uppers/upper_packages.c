@@ -137,7 +137,7 @@ static int ask_rpm(struct upper_changes *c, struct err *err)
 	return 0;
 }
 
-int upper_find_packages(struct upper_changes *c, const char *root_upper, struct err *err)
+int upper_find_packages(struct upper_changes *c, const struct mount_uppers *uppers, struct err *err)
 {
 	_cleanup_free_ char *installed = NULL;
 	bool found = false;
@@ -145,7 +145,8 @@ int upper_find_packages(struct upper_changes *c, const char *root_upper, struct 
 
 	if (c->n == 0)
 		return 0;
-	if (str_printf(&installed, "%s" DPKG_INFO, root_upper) < 0)
+	installed = mount_uppers_path(uppers, DPKG_INFO);
+	if (!installed)
 		return err_sysf(err, ENOMEM, "packages");
 	r = read_dpkg(c, installed, &found, err);
 	if (r == 0)

@@ -20,7 +20,7 @@ uint64_t overlay_default_inodes(uint64_t size_bytes)
 	return n < 16384 ? 16384 : n;
 }
 
-/* DIR/upper and DIR/work. upper/ gets the mode of what it lies over (copy_owner_and_mode). */
+/* DIR/upper and DIR/work. upper/ gets the mode of what it lies over (copy_attributes). */
 static int make_upper_dirs(const char *dir, struct err *err)
 {
 	static const struct {
@@ -144,13 +144,14 @@ int overlay_check_upper(const char *upper, struct err *err)
 	return 0;
 }
 
-static int copy_owner_and_mode(const char *from, const char *to, struct err *err)
+static int copy_attributes(const char *from, const char *to, struct err *err)
 {
 	struct stat st;
 
 	if (stat(from, &st) < 0)
 		return err_sysf(err, errno, "%s", from);
-	if (chown(to, st.st_uid, st.st_gid) < 0 || chmod(to, st.st_mode & 07777) < 0)
+	if (chown(to, st.st_uid, st.st_gid) < 0 || chmod(to, st.st_mode & 07777) < 0 ||
+		utimensat(AT_FDCWD, to, (const struct timespec[]) {st.st_atim, st.st_mtim}, 0) < 0)
 		return err_sysf(err, errno, "%s", to);
 	return 0;
 }
@@ -189,7 +190,7 @@ int overlay_mount(const char *lower, const char *const *masks, const char *dir, 
 		r = overlay_data(&data, lower, masks, dir);
 	if (r < 0)
 		return err_sysf(err, -r, "overlay over %s", lower);
-	r = copy_owner_and_mode(lower, upper, err);
+	r = copy_attributes(lower, upper, err);
 	if (r < 0)
 		return r;
 	if (mount(OVERLAY_SOURCE, target, "overlay", lower_flags(lower), data.data) == 0)

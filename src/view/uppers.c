@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "mount/mountinfo.h"
 #include "mount/pin.h"
+#include "mount/submounts.h"
 #include "view/overlay.h"
 
 void mount_uppers_done(struct mount_uppers *u)
@@ -120,4 +121,18 @@ int mount_group_uppers(
 	*ret_uppers = u;
 	u = (struct mount_uppers)MOUNT_UPPERS_INIT;
 	return 0;
+}
+
+char *mount_uppers_path(const struct mount_uppers *u, const char *path)
+{
+	const struct mount_upper *of = &u->v[0];
+	char *where = NULL;
+
+	for (size_t i = 0; i < u->n; i++) {
+		if (submount_is_below(path, u->v[i].point)) /* parents come before children */
+			of = &u->v[i];
+	}
+	if (str_printf(&where, "%s%s", of->dir, of->point[1] ? path + strlen(of->point) : path) < 0)
+		return NULL;
+	return where;
 }

@@ -30,3 +30,7 @@ struct mount_uppers {
 int mount_group_uppers(
 	const struct mount_group_spec *spec, struct mount_uppers *ret_uppers, struct err *err);
 void mount_uppers_done(struct mount_uppers *u);
+
+/* Where what was written to `path` in the view is, if anything was; the caller frees it. NULL: no
+ * memory. */
+char *mount_uppers_path(const struct mount_uppers *u, const char *path);

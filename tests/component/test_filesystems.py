@@ -113,6 +113,9 @@ def test_below_the_root(bench, tmp_path, fstype):
     with made(tmp_path, fstype) as (kind, device, options), mounted(*options, fstype=kind, device=device) as path:
         (path / "file").write_text("of the host\n")
         os.setxattr(path / "file", "trusted.reaper", b"kept")
+        os.chmod(path, 0o751)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        assert said(bench, f"stat -c '%a %Y' {path}", name="look") == "751 1000000000\n"
         assert said(bench, f"cat {path}/file; echo x >>{path}/file; cat {path}/file") == "of the host\nof the host\nx\n"
         assert (path / "file").read_text() == "of the host\n"
         new = path / "file.new"

@@ -373,6 +373,22 @@ def test_a_fifo_of_the_host_is_written_to_if_it_is_passed_through(bench, place, 
     os.close(reader)
 
 
+def test_what_the_host_removes_while_a_container_starts_refuses_it_nothing(bench, place):
+    """An agent that is taken off the node: its directory goes before each mount in turn."""
+    pipes = place / "pipes"
+    pipes.mkdir()
+    environment = {**bench.environment(), "REAPER_PASSTHROUGH": str(pipes)}
+    command = [BINARIES / "reaper-runtime", "run", bench.make_bundle("one", spec("/bin/true"))]
+    where = {"call": "move_mount", "follow": True, "comm": "reaper-runtime", "environment": environment}
+    for at in range(1, sysfault(command, **where).calls + 1):
+        pipes.mkdir(exist_ok=True)
+        report = sysfault(command, **where, at=at, action="run", script=f"rmdir {pipes}")
+        assert (report.status, report.stderr) == (0, ""), at
+        # one mount less when it is gone: the last is not reached
+        assert pipes.exists() != report.hit, at
+    pipes.rmdir()
+
+
 def test_the_pipes_of_sssd_are_passed_through_and_outlive_its_restart(bench, first):
     """The directory is bound, so that a running pod finds a socket that was made anew."""
     pipes = pathlib.Path("/var/lib/sss/pipes")

@@ -205,6 +205,23 @@ def test_diff_names_the_package_that_owns_a_path(bench, pod):
     assert "added    /usr/bin/reaper-test-tool  package reaper-test-tool" in lines
 
 
+def test_diff_names_the_package_where_var_is_a_file_system_of_its_own(bench):
+    own = pathlib.Path(tempfile.mkdtemp(prefix="reaper-test-", dir="/srv"))
+    (own / "info").mkdir()
+    run(["mount", "--bind", own, "/var/lib/dpkg"])
+    try:
+        pod = Pod(bench)
+        write(f"{pod.root}/usr/bin/reaper-test-tool", b"")
+        write(f"{pod.root}/var/lib/dpkg/info/reaper-test-tool.list", b"/.\n/usr/bin/reaper-test-tool\n")
+        lines = overlay("diff").stdout.splitlines()
+        pod.end()
+        overlay("gc", "--all")
+    finally:
+        run(["umount", "/var/lib/dpkg"])
+        remove_tree(own)
+    assert "added    /usr/bin/reaper-test-tool  package reaper-test-tool" in lines
+
+
 def test_diff_asks_rpm_where_there_is_no_dpkg(bench, pod):
     os.chmod(f"{pod.root}/usr/bin/ls", 0o700)
     program = bench.directory / "bin" / "rpm"

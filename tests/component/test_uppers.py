@@ -65,12 +65,12 @@ def refusal(bench):
 
 
 def test_writes_are_on_the_disk_and_end_where_it_ends(bench, disk):
-    fill = "head -c 200M /dev/zero 2>&1 >/var/tmp/fill | grep -o 'No space'; stat -c %s /var/tmp/fill"
+    fill = "head -c 200M /dev/zero 2>&1 >/opt/fill | grep -o 'No space'; stat -c %s /opt/fill"
     word, size = said(bench, fill, name="a").split("\n")[:2]
     assert word == "No space" and 16 << 20 < int(size) < 64 << 20
-    assert os.path.getsize(disk / "node/upper/var/tmp/fill") == int(size)
+    assert os.path.getsize(disk / "node/upper/opt/fill") == int(size)
     assert json.loads(reaperctl(bench, "overlay", "list", "--json"))["node"]["size_bytes"] < 64 << 20
-    assert "added    /var/tmp/fill\n" in reaperctl(bench, "overlay", "diff")
+    assert "added    /opt/fill\n" in reaperctl(bench, "overlay", "diff")
     reaperctl(bench, "overlay", "gc")
     assert entries(disk) == set()
 
