@@ -10,6 +10,7 @@ import pytest
 
 import bench as benches
 from bench import give_up, spec
+from faults import sysfault
 from machine import BINARIES, SOURCE
 from ttrpc import NOT_FOUND
 from waiting import until
@@ -17,6 +18,7 @@ from waiting import until
 pytestmark = pytest.mark.submission("what becomes slower is seen when it is changed, on any machine; seconds each")
 
 TABLE = SOURCE / "tests/bench/instructions.txt"
+REASONS = SOURCE / "tests/bench/syscalls.txt"
 STATES = 200
 LONG = ("/bin/sleep", "600")
 
@@ -101,3 +103,39 @@ def test_a_config_plan_takes_what_it_took(bench):
     text = made.communicate()[0].decode()
     assert made.returncode == 0 and "/bin/true" in text
     check("plan", counted(bench.directory / f"callgrind.{made.pid}"))
+
+
+def calls(bench, name, comm, behind):
+    """The names of the system calls that `start`, or what is named so behind it, makes for a task of true."""
+    bundle, listed = bench.make_bundle(name, spec("/bin/true")), bench.directory / f"{name}.calls"
+    made = sysfault([benches.SHIM, "-namespace", benches.NAMESPACE, "-address", bench.address, "-publish-binary",
+                     "/usr/bin/containerd", "-id", name, "start"], comm=comm, follow=behind, detach=behind, list=listed,
+                    cwd=bundle, environment=bench.environment())  # fmt: skip
+    assert made.status == 0, made.stderr
+    c = bench.adopt(name, made.stdout.removeprefix("unix://"))
+    c.create()
+    c.call("Start")
+    assert c.call("Wait").exit_status == 0
+    c.end()
+    if behind:
+        until(made.has_come, what="sysfault's report")
+        made.close()
+    return [line.split()[2] for line in listed.read_text().splitlines()]
+
+
+def test_each_system_call_of_start_and_init_has_its_reason(bench):
+    """As docs/BENCHMARKS.md counts them: two containers of the group are there. The reasons are tests/bench/syscalls.txt."""
+    lines = [line.split() for line in REASONS.read_text().splitlines() if line and not line.startswith("#")]
+    others = [bench.container(*LONG, name=name) for name in ("one", "two")]
+    for each in others:
+        each.create()
+        each.call("Start")
+    for program, comm, behind in (("start", None, False), ("init", "reaper-runtime", True)):
+        made = calls(bench, program, comm, behind)
+        unexplained = set(made) - {call for of, call, *_ in lines if of == program}
+        assert not unexplained, f"{program}: {unexplained}: what for is a line of {REASONS.name}"
+        check(f"{program}_calls", len(made))
+    for each in others:
+        each.call("Kill", signal=9)
+        each.call("Wait")
+        each.end()
