@@ -77,8 +77,11 @@ busybox() {
 proxy() {
     local root=$work/proxy name
     mkdir -p "$root/usr/local/bin" "$root/usr/sbin"
-    for name in bin sbin lib lib64; do ln -s "usr/$name" "$root/$name"; done
-    mmdebstrap --quiet --variant=extract --include=iptables,conntrack "$suite" "$work/proxy.tar" </dev/null >&2
+    # before the packages: some of bookworm's have their files in /lib, and a link that comes later would take these away
+    # shellcheck disable=SC2016 # mmdebstrap's shell has the directory
+    mmdebstrap --quiet --variant=extract --include=iptables,conntrack \
+        --setup-hook='for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done' \
+        "$suite" "$work/proxy.tar" </dev/null >&2
     cp "$programs/kube-proxy" "$root/usr/local/bin/"
     for name in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
         ln -s xtables-nft-multi "$root/usr/sbin/$name"
