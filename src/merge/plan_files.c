@@ -140,10 +140,6 @@ int plan_check_forms(const struct plan *p, const struct baseline *b, struct repo
 		return report_set(rep, REASON_E_INLINE_RUNTIMES,
 			"%s, line %u: plugins is an inline table, to which nothing can be added",
 			f->path, plugins->line);
-	for (const struct toml_node *n = plugins ? plugins->first : NULL; n; n = n->next) {
-		if (reads_otherwise(p, n))
-			return refuse_escaped(f, n, rep);
-	}
 	for (size_t c = 0; c < CRI_IDS; c++) {
 		const struct toml_node *at = toml_get(doc, plugins, cri_ids[c]);
 

@@ -95,6 +95,12 @@ bool stanza_spills(const char *text, size_t len, const struct toml_doc *doc, con
 	return block_end(text, len, own, b) > b->end;
 }
 
+static bool is_line_end(const char *text, size_t len, size_t at)
+{
+	at += at < len && text[at] == '\r';
+	return at < len && text[at] == '\n';
+}
+
 /* Appends what stands before `begin`, and goes on behind `end`. */
 static int leave_out(const char *text, size_t *cursor, size_t begin, size_t end, struct buf *out)
 {
@@ -114,6 +120,10 @@ static int leave_block_out(const char *text, size_t len, size_t end, const struc
 	ret->at = ret->text.len;
 	if (r < 0 || ret->at == 0 || end >= len || ret->text.data[ret->at - 1] == '\n')
 		return r;
+	/* an empty line that stands behind it (in front of the block of another handler, too) ends
+	 * the line before */
+	if (is_line_end(text, len, end))
+		return 0;
 	ret->joint = strlen(eol);
 	return buf_append_str(&ret->text, eol);
 }

@@ -671,3 +671,16 @@ def test_a_linked_program(tree, config):
     result = subprocess.run([REAPERCTL, "containerd", "plan", "--root", tree, "--json"], capture_output=True, timeout=60)
     said = json.loads(result.stdout)
     assert (result.returncode, said["reason"]) == (10, "change") and said["containerd"].startswith("2.1"), said
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("first", ["reaper-v2", "reaper-dev"])
+def test_two_handlers_go_in_any_order(tree, ctl2, config, first, end):
+    """The block of the one ends the line that had no end before."""
+    text = BASE.rstrip("\n").replace("\n", "\r\n" if "\r" in end else "\n").encode() + end.encode()
+    config.write_bytes(text)
+    for handler in ("reaper-v2", "reaper-dev"):
+        ctl2.must("apply", "changed", "--handler", handler)
+    for handler in sorted(("reaper-v2", "reaper-dev"), key=lambda h: h != first):
+        ctl2.must("undo", "removed", "--handler", handler)
+    assert config.read_bytes() == text

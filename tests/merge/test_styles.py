@@ -6,8 +6,8 @@ import tomllib
 import pytest
 from confmerge import judge
 from confmerge.cases import CONFIG, Case
-from confmerge.checks import check, check_any
-from confmerge.ctl import write
+from confmerge.checks import changed, check, check_any, refused
+from confmerge.ctl import Ctl, write
 from confmerge.respell import Respeller
 from confmerge.styles import Speller, configuration
 
@@ -42,6 +42,44 @@ def test_some_spellings(tree, containerd, seed):
 @pytest.mark.parametrize("seed", range(100, 125))
 def test_many_spellings(tree, containerd, seed):
     spelled(tree, containerd, seed)
+
+
+# --- several files ---
+
+PATTERNS = ["/etc/containerd/conf.d/*.toml", "/etc/containerd/../containerd/sub/*/x.toml", "./extra.toml", "sub/*/*.toml", "/etc/containerd/none.d/*"]
+IMPORTED = ["etc/containerd/conf.d/10-a.toml", "etc/containerd/conf.d/99-nvidia.toml", "etc/containerd/sub/h/x.toml"]
+
+
+def imported(tree, containerd, seed):
+    """A root and what it imports, by patterns that some releases look for elsewhere."""
+    rng = random.Random(seed)
+    version = rng.choice([2, 3]) if containerd.startswith("2") else 2
+    tables = configuration(rng, version)
+    tables[()]["imports"] = ["conf.d/*.toml", *rng.sample(PATTERNS, rng.randint(0, 3))]
+    write(tree / CONFIG[1:], Speller(seed).text(tables))
+    write(tree / "etc/containerd/extra.toml", f"version = {version}\n")
+    for number, name in enumerate(rng.sample(IMPORTED, rng.randint(1, 3))):
+        write(tree / name, Speller(seed + number).text(configuration(rng, version)))
+    ctl = Ctl(tree, containerd)
+    status, planned = ctl("plan")
+    if status == 10:
+        changed(ctl, tree, containerd, Case("imported", "", {}, {}, quick=""), "block or drop-in")
+        return
+    refused(ctl, tree, "E_")
+    assert not judge.dump(containerd, tree) or planned["reason"] == "E_BASELINE_UNHEALTHY", planned
+
+
+@pytest.mark.submission("which of them counts, by what the release reads")
+@pytest.mark.parametrize("containerd, seed", [("1.6", 3000), ("1.7", 3001), ("2.1", 3002)])
+def test_imported(tree, containerd, seed):
+    imported(tree, containerd, seed)
+
+
+@pytest.mark.full("many more of them")
+@pytest.mark.parametrize("containerd", judge.VERSIONS)
+@pytest.mark.parametrize("seed", range(3100, 3120))
+def test_imported_many(tree, containerd, seed):
+    imported(tree, containerd, seed)
 
 
 # --- configurations as tools and clouds write them ---

@@ -137,6 +137,8 @@ SYNTAX = [
         'version = 2\n[plugins."io\\u002econtainerd.grpc.v1.cri".containerd]\nsnapshotter = "native"\n', {"1": "E_ESCAPED_KEY", "2": "block"}),
     one("054a", "an escape further down the path",
         f'version = 2\n[plugins."io.containerd.grpc.v1.cri"."cont\\u0061inerd".runtimes.runc]\n{RUNC}', {"1": "E_ESCAPED_KEY", "2": "block"}),
+    one("054b", "an escape in the name of a plugin that is none of the CRI's",
+        'version = 2\n[plugins."io.containerd.gc.v1.schedul\\u0065r"]\nschedule_delay = "0s"\n' + RUNC2, "block", "1.7"),
     one("055", "ours as a comment", "version = 2\n" + RUNC2 + "".join(f"# {l}\n" for l in SHORT2.splitlines()), "block"),
     one("056", "names like ours", "version = 2\n" + RUNC2 + "".join(
         f"[{V2}.{n}]\n{RUNC}" for n in ("reaper-v2-old", '"my.reaper-v2"', "grim-reaper-v2", "reaper")), "block"),
