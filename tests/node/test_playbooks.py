@@ -163,14 +163,31 @@ def test_a_node_without_containerd_is_named(stock):
         (["--kind", "a", "--inventory", "b"], ["--kind", "--inventory"]),
         (["--kind"], ["--kind"]),
         (["--kind", "a", "--package", "/no/such.deb"], ["/no/such.deb"]),
+        (["--kind", "a", "--verify", "--rollback"], ["--verify and --rollback exclude each other"]),
+        (["--kind", "a", "--drain", "--no-drain"], ["--drain and --no-drain exclude each other"]),
+        (["--kind", "a", "--serial", "1", "--parallel", "2"], ["--serial and --parallel exclude each other"]),
+        (["--kind", "a", "--serial", "1,five"], ["--serial", '"five"']),
+        (["--kind", "a", "--parallel", "0"], ["--parallel", '"0"']),
+        (["--kind", "a", "--rollback", "--package", "dist"], ["--package does not go with --rollback"]),
+        (["--inventory", "{empty}"], ["{empty} has no host in the group k8s_nodes (groups: none)"]),
+        (["--inventory", "{good}", "--limit", "node2"], ["--limit node2 matches no host of k8s_nodes (node1)"]),
     ],
-    ids=["no_cluster", "no_inventory", "bad_inventory", "no_group", "unknown", "nothing", "both", "no_value", "no_package"],
+    ids=["no_cluster", "no_inventory", "bad_inventory", "no_group", "unknown", "nothing", "both", "no_value", "no_package",
+         "two_plays", "drain", "batches", "serial", "parallel", "package", "empty_inventory", "no_match"],
 )
 def test_wrong_calls_are_refused_with_one_line(tmp_path, arguments, words):
-    places = {"{bad}": tmp_path / "bad.ini", "{other}": tmp_path / "other.ini"}
+    places = {"{bad}": tmp_path / "bad.ini", "{other}": tmp_path / "other.ini", "{empty}": tmp_path / "empty.ini",
+              "{good}": tmp_path / "good.ini"}  # fmt: skip
     places["{bad}"].write_text("[k8s_nodes\nnode1\n")
     places["{other}"].write_text("[webservers]\nnode1\n")
-    fill = lambda text: str(places.get(text, text))  # noqa: E731
+    places["{empty}"].write_text("")
+    places["{good}"].write_text("[k8s_nodes]\nnode1\n")
+
+    def fill(text):
+        for name, place in places.items():
+            text = text.replace(name, str(place))
+        return text
+
     result = script("install-reaper.sh", *map(fill, arguments), check=False)
     assert result.returncode != 0
     lines = [line for line in result.stderr.splitlines() if "making the Python environment" not in line]
