@@ -120,7 +120,7 @@ int journal_load(const char *root, const char *handler, struct journal *ret, str
 	_cleanup_(toml_doc_freep) struct toml_doc *doc = NULL;
 	_cleanup_(journal_done) struct journal j = JOURNAL_INIT;
 	_cleanup_free_ char *path = NULL, *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = path_of(root, handler, &path);
 
 	if (r < 0 && r != -ENOENT)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
 
@@ -25,7 +26,7 @@ int root_real_path(int fd, char **ret_path)
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n < 0)
-		return -errno;
+		return err_negative(-errno);
 	target[n] = '\0';
 	return str_dup(ret_path, target);
 }
